@@ -1,0 +1,69 @@
+# The verbs of this project. Each sets up what it needs, on a fresh clone, with any Python from 3.11 on.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs
+
+MINIMUM := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+# Each candidate is run, not only looked up: a shim on the PATH may stand for an interpreter that is not selected.
+ifndef PYTHON
+PYTHON := $(shell for python in python3.11 python3.12 python3.13 python3 python python3.14 \
+	$$HOME/.pyenv/versions/3.1[1-9]*/bin/python; do \
+	if "$$python" -c "$(MINIMUM)" >/dev/null 2>&1; then command -v "$$python"; break; fi; done)
+endif
+
+SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f -not -name '*.py[co]')
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: .venv-demo/installed ## three candidates, two kills, one leader at a time: under a minute
+	@.venv-demo/bin/tenure demo
+
+test: .venv/installed ## the whole test suite (serial tests after the parallel ones)
+	$(BIN)/python -m pytest -q -n 2 -m "not serial" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m serial $(PYTEST_ARGS)
+
+check: .venv/installed ## format, lint, types, layers, documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sphinx-build -q -E -W --keep-going docs docs/_build/html
+
+bench: .venv/installed ## speed, with peers beside it where they are present
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+docs: .venv/installed ## the documentation, in docs/_build/html
+	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+# Development: the project editable, and every tool, at the versions of constraints.txt.
+.venv/installed: pyproject.toml requirements-dev.txt constraints.txt
+	@$(call need_python)
+	@test -x $(BIN)/python -a -x $(BIN)/pip || "$(PYTHON)" -m venv --clear .venv
+	$(BIN)/pip install -q -r requirements-dev.txt -c constraints.txt
+	$(BIN)/pip install -q --no-build-isolation -e . -c constraints.txt
+	@touch $@
+
+# The demonstration: the base wheel only, as a user would install it. A venv without its own pip is made in no time;
+# where the Python's own pip is too old to install into another environment, the venv gets one.
+.venv-demo/installed: $(SOURCES)
+	@$(call need_python)
+	@echo "setting up .venv-demo with $(PYTHON)"
+	@rm -rf .venv-demo
+	@{ "$(PYTHON)" -m venv --without-pip .venv-demo && \
+	   "$(PYTHON)" -m pip --python .venv-demo/bin/python install -q . >.venv-demo/install.log 2>&1; } || \
+	 { "$(PYTHON)" -m venv --clear .venv-demo && .venv-demo/bin/pip install -q .; }
+	@touch $@
+
+define need_python
+	if [ -z "$(PYTHON)" ]; then \
+	  echo "tenure needs Python 3.11 or newer with its venv module, and none was found on the PATH." >&2; \
+	  echo "Install one (on Debian: apt-get install python3 python3-venv) or say where it is: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi
+endef
