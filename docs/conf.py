@@ -1,0 +1,26 @@
+"""How Sphinx builds this documentation; warnings are errors (`make docs`, `make check`)."""
+
+from tenure._version import __version__
+
+project = "tenure"
+author = "The tenure authors"
+copyright = "2026, the tenure authors"  # noqa: A001  Sphinx reads this name
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build"]
+nitpicky = True  # a reference that leads nowhere is an error
+nitpick_ignore_regex = [
+    # The standard library's and msgspec's documentation is not consulted: a build needs no network.
+    (r"py:.*", r"(?!tenure).*"),
+]
+
+myst_enable_extensions = ["deflist", "colon_fence"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+
+html_theme = "furo"
+html_title = "tenure"
