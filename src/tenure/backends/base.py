@@ -1,0 +1,171 @@
+"""What a backend offers. Every implementation passes the suite in tests/contracts; nobody asks one for its class.
+
+All coroutines run on the keeper's loop and never block it. The caller limits the time of each call and abandons it by
+cancelling; what an abandoned call does to the service afterwards, the backend reconciles by the candidate's nonce.
+
+Errors, from every coroutine here:
+    BackendRefused      the service said no and would say no again; a bad option, a missing right, a damaged counter
+    BackendUnreachable  anything else; the outcome is unknown, and the caller may try again
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from typing import Literal
+
+import msgspec
+
+from tenure.clock import Clock
+from tenure.holding.events import Deposed, Granted, Wish
+
+Grade = Literal["A", "B", "C"]
+Scope = Literal["process", "user", "host", "cluster"]
+
+VALUE_LIMIT_BYTES = 4096
+"""The longest value that a leader may publish, in UTF-8. It is a decision or an address, not a data set."""
+METADATA_LIMIT_BYTES = 2048
+"""The longest metadata of one candidate, as JSON in UTF-8."""
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backend can do and what it vouches for; options that it lacks are refused, never ignored."""
+
+    grade: Grade
+    """Exclusion *and* growing tokens hold: A while any minority of the service is lost; B across crash and restart of
+    its one node; C not across a fail-over or restart."""
+    scope: Scope
+    """Who takes part in one election: this process, this user's processes on this host, this host's, a cluster's."""
+    default_lease_s: float | None
+    """None where grants have no lease: they last until released or until their holder dies."""
+    min_lease_s: float = 0.0
+    rho_ppm: int = 0
+    """The bound on clock rates that leases here must be counted with; see `tenure.holding.budget`."""
+    ordered: bool
+    """Candidates win in the order of priority, then of arrival, as long as they are awake."""
+    transfer: bool
+    watch: Literal["push", "poll"]
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """Who stands for an election: one attempt of one process. `nonce` is unique among all attempts, ever."""
+
+    election: str
+    name: str
+    nonce: str
+    priority: int = 0
+    metadata: Mapping[str, str] = {}
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate as others see it, in `Reading.candidates` ordered as they would be elected."""
+
+    candidate: str
+    priority: int
+    metadata: Mapping[str, str]
+
+
+class Leader(msgspec.Struct, frozen=True, kw_only=True):
+    """Who leads, with which fencing token, and the value it published last, if any."""
+
+    candidate: str
+    token: int
+    metadata: Mapping[str, str]
+    value: str | None = None
+    warning: str = ""
+    """Something an operator should know, such as a survivor that still holds a dead leader's lock."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One linearizable look at an election: all of it was true at one instant during the call."""
+
+    leader: Leader | None
+    token: int
+    """The highest token given so far; 0 before the first."""
+    candidates: tuple[Standing, ...]
+
+
+class Grant(ABC):
+    """What a won campaign gave; it ends with `release`, or when the service says so."""
+
+    granted: Granted
+    keep_open: tuple[int, ...] = ()
+    """Descriptors that carry the grant: whoever keeps a copy open keeps the grant. Not to be closed by the borrower's
+    unlock, ever."""
+
+    @abstractmethod
+    async def renew(self) -> int:
+        """Have the quorum vouch for the grant for another lease; returns its length in nanoseconds.
+
+        Raises Gone where the grant is known to be lost. Never called where `granted.lease_ns` is None.
+        """
+
+    @abstractmethod
+    async def release(self, to: str | None = None) -> None:
+        """Close the tenure in good order and let the next candidate win at once, preferably the one named `to`.
+
+        Releasing twice, or a grant that is gone, does nothing.
+        """
+
+    @abstractmethod
+    def attend(self) -> AsyncIterator[Wish | Deposed]:
+        """What its leader must hear while it leads: wishes bound to its token, and the grant's end.
+
+        Ends only after a Deposed, by being closed, or with BackendUnreachable; the caller then attends again, and a
+        wish that came meanwhile is told.
+        """
+
+    @abstractmethod
+    async def publish(self, value: str) -> None:
+        """Put `value` (at most VALUE_LIMIT_BYTES) beside the leader's name. Raises StaleToken when a newer leads."""
+
+
+class Gone(Exception):  # noqa: N818 -- an answer of the service, not a failure of it; never leaves the keeper
+    """The service says that this grant is no more."""
+
+
+class Backend(ABC):
+    """A service that agrees with itself. Made by `tenure.backends.registry.connect` from a URL."""
+
+    url: str
+    """How it was resolved, in full; printed by `status` and in the first log line. Never contains a secret."""
+    capabilities: Capabilities
+    clock: Clock
+
+    @abstractmethod
+    async def campaign(self, candidate: Candidate, *, once: bool) -> Grant | None:
+        """Wait until `candidate` is elected; with `once` return None if somebody else leads.
+
+        While it waits the candidate is listed by `read`. `granted.sent_ns` is read before the deciding request leaves.
+        The token is greater than every token given for this election before, and durable (by the grade) before this
+        returns. If it is cancelled, whatever it took or still takes is given back.
+        """
+
+    @abstractmethod
+    async def read(self, election: str) -> Reading:
+        """Look at an election; one that nobody ever stood for reads as vacant with token 0."""
+
+    @abstractmethod
+    def watch(self, election: str) -> AsyncIterator[Reading]:
+        """A reading now, and another after every change; never an older after a newer; changes may be merged.
+
+        Ends only by being closed or with an error.
+        """
+
+    @abstractmethod
+    async def ask(self, election: str, wish: Wish) -> Leader:
+        """Leave a durable wish with whoever leads now, bound to its token, and return that leader.
+
+        Raises BackendRefused when nobody leads, or when `wish` names a candidate that does not stand.
+        """
+
+    @abstractmethod
+    async def floor(self, election: str, token: int) -> None:
+        """Let every later token be above `token`. Raises BackendRefused while somebody leads, or to go back."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of every descriptor, connection and thread. Grants that are still held end as if their holder died."""
+
+    def forked(self) -> None:
+        """Called in a forked child instead of `close`: drop what was inherited without a word to the service."""

@@ -1,0 +1,35 @@
+"""Durations as people write them and as the code counts them: seconds outside, whole nanoseconds inside."""
+
+from __future__ import annotations
+
+import re
+
+from tenure.errors import ConfigurationError
+
+NS_PER_S = 1_000_000_000
+NEVER_NS = 2**63 - 1
+"""The instant that no clock reaches: the deadline of a grant without a lease."""
+
+_UNITS_S = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h|d)?")
+
+
+def seconds(value: float | str) -> float:
+    """A duration in seconds, from a number of seconds or from text such as "500ms", "15s", "2m" or "1.5".
+
+    Raises ConfigurationError for anything else, and for negative or endless durations.
+    """
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value.strip())
+        if match is None:
+            raise ConfigurationError(f"{value!r} is not a duration; write it like 500ms, 15s, 2m or 1h")
+        return float(match[1]) * _UNITS_S[match[2] or "s"]
+    number = float(value)
+    if not 0 <= number < NEVER_NS / NS_PER_S:
+        raise ConfigurationError(f"{value!r} is not a duration in seconds; give a number from 0 upwards")
+    return number
+
+
+def to_ns(value: float | str) -> int:
+    """The same duration in whole nanoseconds."""
+    return round(seconds(value) * NS_PER_S)

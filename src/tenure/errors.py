@@ -1,0 +1,100 @@
+"""Every exception of the project, in one hierarchy, and the reasons for which a tenure ends.
+
+TenureError
+├── LeadershipLost       the tenure ended while the body ran: stop; somebody else may lead now
+├── NotElected           nobody elected us in the time we gave (also a TimeoutError)
+├── StaleToken           an act or a value bore a token older than one already seen
+├── ConfigurationError   what was asked for cannot work: change the call (also a ValueError)
+└── BackendError
+    ├── BackendUnreachable   the service did not answer, or not in time: trying again may help
+    └── BackendRefused       the service answered no: trying again does not help
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Reason(enum.Enum):
+    """Why a tenure ended; the value is its stable spelling in logs, metrics and JSON."""
+
+    RESIGNED = "resigned"
+    """The leader stepped down by itself, or because it was asked to."""
+    TRANSFERRED = "transferred"
+    """The leader stepped down in favour of a named candidate."""
+    EXPIRED = "expired"
+    """Renewals failed for so long that the lease was about to run out."""
+    DEPOSED = "deposed"
+    """The backend says that the grant is gone: somebody else may lead already."""
+    STALLED = "stalled"
+    """The owner did not prove itself alive, so the lease was not renewed."""
+    BACKEND_GONE = "backend_gone"
+    """The backend ended for good (a closed session, a removed directory)."""
+    BACKEND_RESET = "backend_reset"
+    """The backend gave a token that is not above one seen before: it was wiped or restored."""
+    FORKED = "forked"
+    """This is a forked child; the tenure stayed with its parent."""
+    OVERRUN = "overrun"
+    """The body still ran at the hard deadline."""
+
+
+class TenureError(Exception):
+    """The root of every exception that tenure raises on purpose."""
+
+
+class LeadershipLost(TenureError):
+    """The tenure ended while the body ran; whatever it still does, it does without leadership.
+
+    Stop what you do. `Election.run` campaigns again by itself; a bare `lead()` leaves that to the caller.
+    """
+
+    def __init__(self, election: str, token: int, reason: Reason) -> None:
+        super().__init__(election, token, reason)
+        self.election = election
+        self.token = token
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"tenure {self.token} of {self.election!r} was lost ({self.reason.value}); somebody else may lead now"
+
+
+class NotElected(TenureError, TimeoutError):
+    """Nobody elected this candidate within the time it gave; it stands no more. Try again, or wait longer."""
+
+    def __init__(self, election: str, waited_s: float, detail: str = "") -> None:
+        super().__init__(election, waited_s, detail)
+        self.election = election
+        self.waited_s = waited_s
+        self.detail = detail
+
+    def __str__(self) -> str:
+        because = f" (last failure: {self.detail})" if self.detail else ""
+        return f"not elected for {self.election!r} within {self.waited_s:g} s{because}; wait longer, or try again later"
+
+
+class StaleToken(TenureError):
+    """An act bore a token below the highest one seen: its leader was replaced. Drop the act."""
+
+    def __init__(self, token: int, highest: int) -> None:
+        super().__init__(token, highest)
+        self.token = token
+        self.highest = highest
+
+    def __str__(self) -> str:
+        return f"token {self.token} is stale: {self.highest} was seen already; a newer leader acts now, so stop"
+
+
+class ConfigurationError(TenureError, ValueError):
+    """What was asked for cannot work as asked; nothing was changed. The message says what to change."""
+
+
+class BackendError(TenureError):
+    """The backend could not do what it was asked to."""
+
+
+class BackendUnreachable(BackendError):
+    """The backend did not answer, or not in time; what became of the request is unknown. Trying again may help."""
+
+
+class BackendRefused(BackendError):
+    """The backend answered no, and would answer no again. The message says what to change."""
