@@ -49,7 +49,7 @@ class ManualClock:
     name = "manual"
 
     def __init__(self, start_ns: int | None = None) -> None:
-        chance = random.Random()  # noqa: S311 -- not a secret: an offset that nobody should rely on
+        chance = random.Random()
         self._now_ns = chance.randrange(10**12, 10**15) if start_ns is None else start_ns
         self._lock = threading.Lock()
         self._callbacks: dict[int, Callable[[], None]] = {}

@@ -120,8 +120,8 @@ class Grant(ABC):
         """Put `value` (at most VALUE_LIMIT_BYTES) beside the leader's name. Raises StaleToken when a newer leads."""
 
 
-class Gone(Exception):  # noqa: N818 -- an answer of the service, not a failure of it; never leaves the keeper
-    """The service says that this grant is no more."""
+class Gone(Exception):
+    """The service says that this grant is no more. An answer, not a failure; it never leaves the keeper."""
 
 
 class Backend(ABC):
@@ -167,5 +167,6 @@ class Backend(ABC):
     async def close(self) -> None:
         """Let go of every descriptor, connection and thread. Grants that are still held end as if their holder died."""
 
+    @abstractmethod
     def forked(self) -> None:
         """Called in a forked child instead of `close`: drop what was inherited without a word to the service."""

@@ -21,7 +21,7 @@ PPM = 1_000_000
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """How the time of one lease is spent. All `_ns` are nanoseconds >= 0; `lease_ns` None is a grant without a lease."""
+    """How the time of one lease is spent, in nanoseconds >= 0; `lease_ns` None is a grant without a lease."""
 
     lease_ns: int | None
     grace_ns: int
@@ -124,7 +124,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def deadline_ns(self, sent_ns: int, lease_ns: int | None) -> int:
-        """The instant after which this process must not act on a grant asked for at `sent_ns`; NEVER_NS without lease."""
+        """The instant after which nobody may act on a grant asked for at `sent_ns`; NEVER_NS without a lease."""
         if lease_ns is None:
             return NEVER_NS
         return sent_ns + _usable(lease_ns, self.rho_ppm) - self.margin_ns

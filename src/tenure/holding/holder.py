@@ -162,7 +162,7 @@ class Holder:
 
     # Events
 
-    def handle(self, event: Event, now_ns: int) -> list[Effect]:
+    def handle(self, event: Event, now_ns: int) -> list[Effect]:  # noqa: C901 -- one case for each event
         """Take `event` at `now_ns` into account and return what is to be done, in order."""
         self._effects = []
         if self.phase is Phase.LEADING and now_ns >= self._lease.deadline_ns:
@@ -301,13 +301,7 @@ class Holder:
         self._announce(notices.Uncertain(**self._who(now_ns), token=self.token, deadline_ns=deadline_ns, detail=detail))
 
     def _asked(self, wish: Wish, now_ns: int) -> None:
-        match wish:
-            case events.Resign():
-                reason, to = Reason.RESIGNED, None
-            case events.Transfer(to):
-                reason = Reason.TRANSFERRED
-            case _:
-                assert_never(wish)
+        reason, to = (Reason.TRANSFERRED, wish.to) if isinstance(wish, events.Transfer) else (Reason.RESIGNED, None)
         if self.phase is Phase.HELD_BACK:
             self._give_back(now_ns, stand_again=True, to=to)
         elif self.phase is Phase.LEADING:
