@@ -45,8 +45,8 @@ docs: .venv/installed ## the documentation, in docs/_build/html
 .venv/installed: pyproject.toml requirements-dev.txt constraints.txt
 	@$(call need_python)
 	@test -x $(BIN)/python -a -x $(BIN)/pip || "$(PYTHON)" -m venv --clear .venv
-	$(BIN)/pip install -q -r requirements-dev.txt -c constraints.txt
-	$(BIN)/pip install -q --no-build-isolation -e . -c constraints.txt
+	$(BIN)/pip install -qq -r requirements-dev.txt -c constraints.txt
+	$(BIN)/pip install -qq --no-build-isolation -e . -c constraints.txt
 	@touch $@
 
 # The demonstration: the base wheel only, as a user would install it. A venv without its own pip is made in no time;

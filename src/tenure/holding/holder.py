@@ -162,7 +162,7 @@ class Holder:
 
     # Events
 
-    def handle(self, event: Event, now_ns: int) -> list[Effect]:  # noqa: C901 -- one case for each event
+    def handle(self, event: Event, now_ns: int) -> list[Effect]:
         """Take `event` at `now_ns` into account and return what is to be done, in order."""
         self._effects = []
         if self.phase is Phase.LEADING and now_ns >= self._lease.deadline_ns:
