@@ -6,6 +6,7 @@ import dataclasses
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -96,19 +97,25 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run one example with elections in `folder/elections`; TimeoutExpired after the limit."""
+    """Run one example with elections in `folder/elections`; after the limit it and all that it started are killed."""
     elections = folder / "elections"
     elections.mkdir(exist_ok=True)
-    return subprocess.run(
+    with subprocess.Popen(
         arguments,
         cwd=folder,
         env=environment(elections),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
+        start_new_session=True,
+    ) as process:
+        try:
+            printed, complained = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired as overrun:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise AssertionError(f"{arguments} still ran after {LIMIT_S} s; every example ends by itself") from overrun
+    return subprocess.CompletedProcess(arguments, process.returncode, printed, complained)
 
 
 def run_program(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -122,3 +122,12 @@ def test_an_example_that_fails_or_warns_would_be_found(tmp_path: Path) -> None:
     for body in ("raise SystemExit(3)", "import warnings; warnings.warn('old')"):
         (block,) = blocks_of(PAGE, f"```python\n# example: a\n{body}\n```\n")
         assert run_program(block, tmp_path).returncode != 0
+
+
+def test_an_example_that_does_not_end_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the limit (shortened here) an example fails, with what it started; the sleeps only outlast the limit."""
+    monkeypatch.setattr("tests.docs.blocks.LIMIT_S", 1)
+    body = "import subprocess, time\nsubprocess.Popen(['sleep', '60'])\ntime.sleep(60)"
+    (block,) = blocks_of(PAGE, f"```python\n# example: a\n{body}\n```\n")
+    with pytest.raises(AssertionError, match="still ran after 1 s"):
+        run_program(block, tmp_path)

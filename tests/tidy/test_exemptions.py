@@ -28,9 +28,9 @@ def unreasoned(source: str) -> list[str]:
     """The exemptions in a file that give no reason, each with its line."""
     found = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT and EXEMPTION.search(token.string):
-            if not REASON.search(EXEMPTION.sub("", token.string)):
-                found.append(f"line {token.start[0]}: {token.string}")
+        is_exemption = token.type == tokenize.COMMENT and EXEMPTION.search(token.string)
+        if is_exemption and not REASON.search(EXEMPTION.sub("", token.string)):
+            found.append(f"line {token.start[0]}: {token.string}")
     return found
 
 

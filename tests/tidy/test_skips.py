@@ -23,7 +23,7 @@ def outcome(body: str, folder: Path, ci: str) -> int:
     (folder / "test_sample.py").write_text(f"import pytest\n{body}\n", encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n  needs\n  may_skip\n", encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider", "."]
-    environment = os.environ | {"CI": ci, "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"CI": ci, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=60, check=False).returncode
 
 
