@@ -1,0 +1,59 @@
+"""`memory://NAME`: a service inside one process, for tests, on a clock that tests move, with faults that tests inject.
+
+    service   the service itself: one object that backends share, with `pause`, `revoke`, `expire`, `reset`
+    record    one election of it: the queue, the grant, and how it is handed on
+    backend   a process's connection to it, with `kill` and `break_connection`
+    faults    what can be put between the two
+    connection, bell, alarms   how requests travel, how waiting coroutines are woken, how time passes
+
+Grade C: nothing survives the process. Exclusion rests on leases: a grant that is not renewed ends when the service's
+clock says so, whoever still believes in it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from tenure.backends.memory.backend import DEFAULT_LEASE_S, MemoryBackend, MemoryGrant
+from tenure.backends.memory.faults import ANY, Delay, Duplicate, Fail, Fault, Faults, Hang, LoseAnswer, LoseRequest
+from tenure.backends.memory.service import MemoryService
+
+__all__ = [
+    "ANY",
+    "DEFAULT_LEASE_S",
+    "Delay",
+    "Duplicate",
+    "Fail",
+    "Fault",
+    "Faults",
+    "Hang",
+    "LoseAnswer",
+    "LoseRequest",
+    "MemoryBackend",
+    "MemoryGrant",
+    "MemoryService",
+    "shared_service",
+]
+
+_lock = threading.Lock()
+_shared: dict[str, MemoryService] = {}
+
+
+def shared_service(name: str) -> MemoryService:
+    """The one service called `name` in this process, on the real clock; this is what `memory://name` means."""
+    with _lock:
+        service = _shared.get(name)
+        if service is None:
+            service = _shared[name] = MemoryService(name)
+        return service
+
+
+def _forget_in_child() -> None:
+    """A forked child is another process, and has services of its own."""
+    global _lock  # noqa: PLW0603 -- the inherited lock may be held by a thread that does not exist here
+    _lock = threading.Lock()
+    _shared.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,214 @@
+"""From a URL to a backend: what was meant, who takes part, and what is refused because it would elect too many.
+
+The hazard is a silent scope (L30): another container, or another user's directory, and everybody leads. So whatever is
+resolved says its scope, and a guess that would be wrong is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from tenure.backends.base import Backend, Scope
+from tenure.backends.surroundings import Surroundings
+from tenure.backends.url import Host, ParsedUrl, checked_name, nearest, parse
+from tenure.durations import seconds
+from tenure.errors import ConfigurationError
+
+__all__ = ["Resolved", "checked_name", "connect", "resolve"]
+
+URL_VARIABLE = "TENURE_URL"
+_OPTIONS: Mapping[str, tuple[str, ...]] = {"file": ("poll",), "memory": ("lease",)}
+_LATER = ("cluster", "etcd", "kubernetes", "lease", "member", "nats", "postgres", "redis", "zookeeper")
+_HERE = "file:// and memory://"
+_POLL_S = 2.0
+"""How often a candidate looks at the lock if nothing wakes it: the fall-back of a fall-back."""
+
+
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+    """What a URL, or none, means here. `url` is complete and without a secret: equal ones share one backend."""
+
+    url: str
+    scheme: str
+    scope: Scope
+    origin: str
+    """Where it came from: "argument", "TENURE_URL" or "default"."""
+    path: Path | None = None
+    name: str = ""
+    hosts: tuple[Host, ...] = ()
+    options: Mapping[str, float] = {}
+    """Durations, in seconds."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know about the scope; to be printed beside it."""
+
+
+def resolve(
+    url: str | None = None,
+    *,
+    lease: float | str | None = None,
+    environment: Mapping[str, str] | None = None,
+    root: Path = Path("/"),
+) -> Resolved:
+    """Say what `url` means; without one TENURE_URL counts, and without that the user's state directory.
+
+    `lease` is the length of the lease that the election asks for. `environment` and `root` are for tests.
+    Raises ConfigurationError for what cannot be meant, with what to write instead.
+    """
+    around = Surroundings(environment, root)
+    given, origin = url, "argument"
+    if given is None:
+        given, origin = around.environment.get(URL_VARIABLE) or None, URL_VARIABLE
+    if given is None:
+        return _default(around, lease)
+    try:
+        return _given(given, origin, around, lease)
+    except ConfigurationError as error:
+        if origin == URL_VARIABLE:
+            raise ConfigurationError(f"{error} (this URL comes from {URL_VARIABLE})") from None
+        raise
+
+
+def connect(
+    url: str | None = None,
+    *,
+    lease: float | str | None = None,
+    environment: Mapping[str, str] | None = None,
+    root: Path = Path("/"),
+) -> Backend:
+    """Make the backend that `resolve` of the same arguments describes; nothing is sent or opened for it yet.
+
+    Raises ConfigurationError as `resolve` does.
+    """
+    resolved = resolve(url, lease=lease, environment=environment, root=root)
+    if resolved.scheme == "memory":
+        from tenure.backends.memory import DEFAULT_LEASE_S, MemoryBackend, shared_service
+
+        leases_s = resolved.options.get("lease", DEFAULT_LEASE_S)
+        return MemoryBackend(shared_service(resolved.name), lease=leases_s, url=resolved.url)
+    from tenure.backends.file import open_file
+
+    assert resolved.path is not None, "a file:// URL was resolved without its path"
+    return open_file(resolved.path, poll_s=resolved.options.get("poll", _POLL_S), scope=resolved.scope)
+
+
+def _given(given: str, origin: str, around: Surroundings, lease: float | str | None) -> Resolved:
+    if "://" not in given:
+        _refuse_path(given, around)
+    parsed = parse(given)
+    if parsed.scheme not in _OPTIONS:
+        _refuse_scheme(parsed.scheme)
+    for option in parsed.options:
+        if option not in _OPTIONS[parsed.scheme]:
+            known = ", ".join(_OPTIONS[parsed.scheme])
+            hint = nearest(option, _OPTIONS[parsed.scheme])
+            raise ConfigurationError(f"{parsed.scheme}:// has no option {option!r}{hint} (it has: {known})")
+    if parsed.user is not None:
+        raise ConfigurationError(f"{parsed.scheme}:// has no users; take {parsed.user!r}@ out of the URL")
+    return _memory(parsed, origin, lease) if parsed.scheme == "memory" else _file(parsed, origin, around, lease)
+
+
+def _default(around: Surroundings, lease: float | str | None) -> Resolved:
+    if around.is_pod():
+        raise ConfigurationError(
+            f"no URL was given, and this is a Kubernetes pod: the default keeps elections inside one container, so "
+            f"every pod would elect a leader of its own. Give the URL of something that all pods share (--at URL, or "
+            f"{URL_VARIABLE}); if one leader in each container is what you want, say so with: --at file://"
+        )
+    return _file(ParsedUrl(scheme="file", user=None, hosts=(), path="", options={}), "default", around, lease)
+
+
+def _memory(parsed: ParsedUrl, origin: str, lease: float | str | None) -> Resolved:
+    if parsed.path.strip("/") or len(parsed.hosts) > 1 or any(host.port for host in parsed.hosts):
+        raise ConfigurationError("memory:// is followed by one name and nothing else, such as memory://test")
+    name = checked_name(parsed.hosts[0].name if parsed.hosts else "default")
+    written = parsed.options.get("lease")
+    if written is not None and lease is not None and seconds(written) != seconds(lease):
+        raise ConfigurationError(
+            f"the URL asks for a lease of {written} and the election for {lease}; take one of the two away"
+        )
+    wanted = written if written is not None else lease
+    if wanted is None:
+        return Resolved(url=f"memory://{name}", scheme="memory", scope="process", origin=origin, name=name)
+    lease_s = seconds(wanted)
+    if lease_s <= 0:
+        raise ConfigurationError("a lease of 0 ends before it begins; give something like lease=15s")
+    return Resolved(
+        url=f"memory://{name}?lease={_plain(lease_s)}s",
+        scheme="memory",
+        scope="process",
+        origin=origin,
+        name=name,
+        options={"lease": lease_s},
+    )
+
+
+def _file(parsed: ParsedUrl, origin: str, around: Surroundings, lease: float | str | None) -> Resolved:
+    if lease is not None:
+        raise ConfigurationError(
+            "file:// has no lease: its leader holds a lock of the kernel until it lets go or dies. Take the lease "
+            "away; lease:// is for leases on one host, and this version does not have it yet"
+        )
+    if parsed.hosts and (len(parsed.hosts) > 1 or parsed.hosts[0] != Host("localhost")):
+        _refuse_path(",".join(host.name for host in parsed.hosts) + parsed.path, around)
+    if parsed.path and not parsed.path.strip("/"):
+        raise ConfigurationError(
+            "file:/// is the root directory; write file:// for your state directory, or file:///absolute/path"
+        )
+    if "\0" in parsed.path:
+        raise ConfigurationError("the path in the file:// URL contains a zero byte; no file system has such a name")
+    is_own = not parsed.path
+    path = around.state_directory() if is_own else Path(parsed.path)
+    options = {"poll": seconds(parsed.options["poll"])} if "poll" in parsed.options else {}
+    if options.get("poll") == 0:
+        raise ConfigurationError("poll=0 would look all the time; give something like poll=2s")
+    query = f"?poll={_plain(options['poll'])}s" if options else ""
+    return Resolved(
+        url=f"{path.as_uri()}{query}",
+        scheme="file",
+        scope="user" if is_own else "host",
+        origin=origin,
+        path=path,
+        options=options,
+        warnings=_file_warnings(path, around, is_own=is_own),
+    )
+
+
+def _file_warnings(path: Path, around: Surroundings, *, is_own: bool) -> tuple[str, ...]:
+    told_by = around.container()
+    if told_by is None:
+        return ()
+    outside = "every other container elects a leader of its own"
+    if is_own:
+        scope = f"only processes of this container take part in elections under {path}"
+    else:
+        scope = f"unless {path} is a directory of the host, only processes of this container take part"
+    return (f"this is a container ({told_by}): {scope}, and {outside}",)
+
+
+def _plain(duration_s: float) -> str:
+    return f"{duration_s:.9f}".rstrip("0").rstrip(".")
+
+
+def _refuse_scheme(scheme: str) -> None:
+    if scheme in _LATER:
+        raise ConfigurationError(f"this version of tenure does not have {scheme}:// yet; it has {_HERE}")
+    hint = nearest(scheme, [*_OPTIONS, *_LATER], "{}://")
+    raise ConfigurationError(f"there is no backend {scheme}://{hint} (this version has {_HERE})")
+
+
+def _refuse_path(text: str, around: Surroundings) -> None:
+    """Refuse a path without a scheme, or one that is not absolute, with the URL that was probably meant."""
+    for scheme in ("file:", "memory:", *(f"{later}:" for later in _LATER)):
+        if text.startswith(scheme):
+            text = text.removeprefix(scheme)
+            if scheme != "file:":
+                raise ConfigurationError(f"after {scheme} two slashes are missing; write {scheme}//{text.lstrip('/')}")
+    if "@" in text or "=" in text or "?" in text:
+        raise ConfigurationError("what was given is no URL of a backend; write scheme://..., such as file:///path")
+    if text in ("~", "~/") or text.startswith("~/"):
+        text = around.environment.get("HOME", "/home/you") + text[1:]
+    meant = Path(os.path.abspath(text)).as_uri()  # noqa: PTH100 -- resolve() would follow links; only a hint is wanted
+    raise ConfigurationError(f"a file:// URL needs an absolute path; write {meant}")

@@ -1,0 +1,114 @@
+"""Reads `scheme://[user@]host[:port][,host...]/prefix?option=value`, and names of elections.
+
+No error repeats a password or the value of an option: what was pasted by mistake does not end up in a log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from tenure.errors import ConfigurationError
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_NAME_LIMIT = 128
+_PORT_LIMIT = 65535
+
+
+class Host(msgspec.Struct, frozen=True):
+    """A host of a service; without brackets if it is an IPv6 address."""
+
+    name: str
+    port: int | None = None
+
+
+class ParsedUrl(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a URL, decoded; `options` are not checked yet."""
+
+    scheme: str
+    user: str | None
+    hosts: tuple[Host, ...]
+    path: str
+    options: Mapping[str, str]
+
+
+def parse(text: str) -> ParsedUrl:
+    """Take `text` apart. Raises ConfigurationError, which says what to write instead."""
+    match = _SCHEME.fullmatch(text)
+    if match is None:
+        raise ConfigurationError(
+            f"{_shown(text)} is no URL of a backend; write scheme://..., such as memory://test or file:///absolute/path"
+        )
+    scheme, rest = match[1].lower(), match[2]
+    if "#" in rest:
+        raise ConfigurationError(f"the {scheme}:// URL has a '#', which means nothing here; write it as %23")
+    rest, _, query = rest.partition("?")
+    authority, slash, path = rest.partition("/")
+    user, at, hosts = authority.rpartition("@")
+    if ":" in user:
+        raise ConfigurationError(
+            f"the {scheme}:// URL contains a password; take it out: passwords come from the environment or a file, "
+            "since URLs are printed, logged and seen in the list of processes"
+        )
+    return ParsedUrl(
+        scheme=scheme,
+        user=unquote(user) if at else None,
+        hosts=tuple(_host(scheme, host) for host in hosts.split(",")) if hosts else (),
+        path=unquote(slash + path),
+        options=_options(scheme, query),
+    )
+
+
+def checked_name(name: str) -> str:
+    """`name`, if it can be the name of an election: [A-Za-z0-9][A-Za-z0-9._-]{0,127}.
+
+    Such a name is the same as a file, as a key of every service and in a command line. Raises ConfigurationError.
+    """
+    if _NAME.fullmatch(name) is not None:
+        return name
+    possible = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-").rstrip("-")[:_NAME_LIMIT]
+    raise ConfigurationError(
+        f"{name!r} cannot name an election: a name has 1 to {_NAME_LIMIT} of the characters A-Z a-z 0-9 . _ - "
+        "and begins with a letter or a digit" + (f"; try {possible!r}" if possible else "")
+    )
+
+
+def nearest(word: str, among: Collection[str], form: str = "{}") -> str:
+    """A hint at the word that was probably meant, or an empty text."""
+    close = get_close_matches(word, among, n=1)
+    return f"; did you mean {form.format(close[0])}?" if close else ""
+
+
+def _host(scheme: str, text: str) -> Host:
+    match = _HOST.fullmatch(unquote(text))
+    if match is None or int(match[2] or 0) > _PORT_LIMIT:
+        raise ConfigurationError(
+            f"{text!r} in the {scheme}:// URL is no host; write host, host:port or [IPv6 address]:port, "
+            "and several with commas between them"
+        )
+    return Host(match[1].strip("[]"), int(match[2]) if match[2] else None)
+
+
+def _options(scheme: str, query: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
+    except ValueError:
+        raise ConfigurationError(
+            f"the options of the {scheme}:// URL cannot be read; after '?' write option=value, with '&' between them"
+        ) from None
+    for option, value in pairs:
+        if option in options:
+            raise ConfigurationError(f"the option {option!r} stands twice in the {scheme}:// URL; keep one of them")
+        options[option] = value
+    return options
+
+
+def _shown(text: str) -> str:
+    return "what was given" if "@" in text or "=" in text else repr(text)
