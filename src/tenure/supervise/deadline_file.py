@@ -1,0 +1,141 @@
+"""The file by which a job learns how long it may act: TENURE_DEADLINE_FILE.
+
+One integer, CLOCK_BOOTTIME nanoseconds, replaced atomically. It only grows while the tenure is renewed, becomes 0 when
+the job is to end, and is gone when the job is over: what cannot be read holds nothing.
+
+    $XDG_RUNTIME_DIR/tenure-UID/GUARDIAN/deadline        (or below $TMPDIR, or /tmp)
+
+Each guardian has a directory of its own and holds an flock on it, so the kernel says which guardian is dead. Leftovers
+are swept by that word alone: no pid is read from a file (hazard L31), and a guardian in another container that shares
+the directory is not taken for dead because its pid means nothing here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+from tenure.durations import NS_PER_S
+from tenure.errors import ConfigurationError
+
+NO_DEADLINE_NS = 2**63 - 1
+"""What stands in the file where the tenure has no deadline: under `file://` it holds until it ends."""
+CONTENT_BYTES = 32
+SWEPT = 1000
+"""At most so many leftovers are looked at by one start."""
+_NAME = "deadline"
+
+
+def holds(path: str | os.PathLike[str], for_s: float, now_ns: int) -> bool:
+    """Whether the deadline in the file at `path` lies more than `for_s` seconds after `now_ns` (CLOCK_BOOTTIME).
+
+    A file that is missing, cut short or no number says no.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            deadline_ns = int(file.read(CONTENT_BYTES))
+    except (OSError, ValueError):
+        return False
+    return deadline_ns - now_ns > for_s * NS_PER_S
+
+
+class DeadlineFile:
+    """The file of one guardian."""
+
+    def __init__(self, directory: Path, lock: int | None = None) -> None:
+        self._directory = directory
+        self._lock = lock
+        self.path = directory / _NAME
+
+    @classmethod
+    def create(cls) -> DeadlineFile:
+        """A directory of our own, locked; sweeps those of dead guardians.
+
+        Raises ConfigurationError where none can be made, or where its place belongs to somebody else.
+        """
+        place = _private_place()
+        try:
+            _sweep(place)
+            while True:
+                directory = place / f"{os.getpid()}-{os.urandom(4).hex()}"  # the pid is for the reader's eye only
+                directory.mkdir(0o700)
+                lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if directory.exists():
+                    return cls(directory, lock)
+                os.close(lock)  # a sweeper was faster than our lock, and removed the new directory
+        except OSError as error:
+            raise _unusable(place, error) from error
+
+    @classmethod
+    def of_dead_guardian(cls, path: str) -> DeadlineFile:
+        """The file that a guardian, now dead, left at `path`."""
+        return cls(Path(path).parent)
+
+    def write(self, deadline_ns: int | None) -> None:
+        """Replace the deadline. Where that fails the old one stays: it comes sooner, so it is safe."""
+        new = self._directory / "new"
+        with contextlib.suppress(OSError):
+            new.write_text(f"{NO_DEADLINE_NS if deadline_ns is None else deadline_ns}\n", encoding="ascii")
+            new.replace(self.path)
+
+    def void(self) -> None:
+        """From now on nothing is held: 0, or no file where not even that can be written (a full disk)."""
+        self.write(0)
+        if holds(self.path, 0, 0):
+            self.remove_file()
+
+    def remove_file(self) -> None:
+        """No job, no file."""
+        _remove_files(self._directory)
+
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        self.remove_file()
+        with contextlib.suppress(OSError):
+            self._directory.rmdir()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _private_place() -> Path:
+    """The directory of this user's guardians; only this user may look into it."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  made private below
+    place = Path(base) / f"tenure-{os.geteuid()}"
+    try:
+        place.mkdir(0o700, exist_ok=True)
+        found = place.lstat()
+    except OSError as error:
+        raise _unusable(place, error) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise _unusable(place, "it is not a directory that only you can enter")
+    return place
+
+
+def _unusable(place: Path, why: OSError | str) -> ConfigurationError:
+    return ConfigurationError(
+        f"no place for the job's deadline file at {place} ({why}); nothing was started; "
+        "let XDG_RUNTIME_DIR name a directory that is yours alone"
+    )
+
+
+def _sweep(place: Path) -> None:
+    """Remove what guardians left that were killed: nobody holds the lock on their directory."""
+    for directory in list(place.iterdir())[:SWEPT]:
+        with contextlib.suppress(OSError):  # swept by another guardian in the same moment, or locked: alive
+            lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove_files(directory)
+                directory.rmdir()
+            finally:
+                os.close(lock)
+
+
+def _remove_files(directory: Path) -> None:
+    for name in (_NAME, "new"):
+        (directory / name).unlink(missing_ok=True)
