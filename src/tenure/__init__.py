@@ -1,1 +1,88 @@
-"""Exactly one of many Python processes leads, knows for how long, and can do no harm when it is stale."""
+"""Exactly one of many Python processes leads, knows for how long, and can do no harm when it is stale.
+
+    from tenure import Election
+
+    async with Election("nightly-report").lead() as tenure:
+        ...  # cancelled before anybody else can lead
+
+The layers, each importing only what stands below it (checked by import-linter):
+
+    cli, demo            the command, and what it shows
+    blocking             the same without asyncio
+    election             Election: lead, run, stand, watch, ask
+    body, views, signals what a loss does to a task; watching; ending on a signal
+    keeper | supervise   drives holders on its thread | guards a job's processes
+    backends             who is elected is their word
+    announcer, handle    tells what happened | what user code holds
+    holding              the law: when to renew, when to stop, when to let go (pure)
+    clock, durations, errors
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tenure._version import __version__
+
+if TYPE_CHECKING:
+    from tenure.announcer import subscribe as subscribe
+    from tenure.backends.base import Leader as Leader
+    from tenure.backends.base import Standing as Standing
+    from tenure.body import Tenure as Tenure
+    from tenure.election import Candidacy as Candidacy
+    from tenure.election import Election as Election
+    from tenure.election import Watch as Watch
+    from tenure.election import singleton as singleton
+    from tenure.errors import BackendError as BackendError
+    from tenure.errors import BackendRefused as BackendRefused
+    from tenure.errors import BackendUnreachable as BackendUnreachable
+    from tenure.errors import ConfigurationError as ConfigurationError
+    from tenure.errors import LeadershipLost as LeadershipLost
+    from tenure.errors import NotElected as NotElected
+    from tenure.errors import Reason as Reason
+    from tenure.errors import StaleToken as StaleToken
+    from tenure.errors import TenureError as TenureError
+    from tenure.holding.holder import State as State
+    from tenure.signals import resign_on as resign_on
+    from tenure.views import Led as Led
+    from tenure.views import Unknown as Unknown
+    from tenure.views import Vacant as Vacant
+    from tenure.views import View as View
+
+_HOMES = {
+    "tenure.announcer": ("subscribe",),
+    "tenure.backends.base": ("Leader", "Standing"),
+    "tenure.body": ("Tenure",),
+    "tenure.election": ("Candidacy", "Election", "Watch", "singleton"),
+    "tenure.errors": (
+        "BackendError",
+        "BackendRefused",
+        "BackendUnreachable",
+        "ConfigurationError",
+        "LeadershipLost",
+        "NotElected",
+        "Reason",
+        "StaleToken",
+        "TenureError",
+    ),
+    "tenure.holding.holder": ("State",),
+    "tenure.signals": ("resign_on",),
+    "tenure.views": ("Led", "Unknown", "Vacant", "View"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604  every name is a string; a test resolves each of them
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for: `tenure --version` needs none of them."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'tenure' has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

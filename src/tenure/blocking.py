@@ -1,0 +1,429 @@
+"""Elections for programs without asyncio. It cannot interrupt a thread: work must call `tenure.check()` by itself.
+
+A thread that works on after the loss is an overrun. Call `check()` before every act that only a leader may do, wait by
+`wait_lost(timeout)` instead of `time.sleep`, or give `on_overrun="exit"`, which ends the process. The names are those
+of the asyncio front, with `with` instead of `async with`.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+
+from tenure.backends.base import VALUE_LIMIT_BYTES, Backend, Grade, Grant, Leader, Scope, Standing
+from tenure.durations import NS_PER_S
+from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason, TenureError
+from tenure.handle import Hold
+from tenure.holding import events
+from tenure.holding.events import Resign, Transfer
+from tenure.keeper import Keeper, Seat
+from tenure.options import CALL_LIMIT_S, Options, report_job_failure, report_overrun
+from tenure.views import Lookout, View
+
+__all__ = ["Candidacy", "Election", "Tenure", "Watch", "singleton"]
+
+_log = logging.getLogger("tenure")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Tenure(Hold):
+    """One period of leadership, as its body sees it; `with election.lead() as tenure`."""
+
+    def __init__(self, body: _Body, seat: Seat, grant: Grant) -> None:
+        super().__init__(seat.holder, seat.clock, body)
+        self._body = body
+        self._seat = seat
+        self._grant = grant
+
+    def wait_lost(self, timeout: float | None = None) -> Reason | None:
+        """Wait until the tenure is lost and return why; None when it is not lost after `timeout` seconds."""
+        self._body.owner_is_alive()
+        return self.reason if self._body.lost.wait(timeout) or not self.is_valid() else None
+
+    def publish(self, value: str) -> None:
+        """Put `value` beside the leader's name for everybody to read; at most 4 KiB of UTF-8.
+
+        Raises StaleToken when a newer leader has come, ConfigurationError for a value that is too long, and
+        BackendUnreachable when it is unknown whether it was written.
+        """
+        if len(value.encode()) > VALUE_LIMIT_BYTES:
+            raise ConfigurationError(f"a value has at most {VALUE_LIMIT_BYTES} bytes; publish where to find it instead")
+        self._seat.call(self._grant.publish(value)).result()
+
+
+class _Body:
+    """One use of `with election.lead()`; as the keeper's owner it belongs to one thread."""
+
+    def __init__(self, options: Options, wait_s: float | None) -> None:
+        self._options = options
+        self._wait_s = wait_s
+        self._thread: threading.Thread | None = None
+        self._seat: Seat | None = None
+        self._tenure: Tenure | None = None
+        self._result: Grant | TenureError | None = None
+        self._settled = threading.Event()
+        self._is_over = threading.Event()
+        self._alive_ns = 0
+        self.lost = threading.Event()
+
+    def __enter__(self) -> Tenure:
+        if self._thread is not None:
+            raise ConfigurationError("this lead() was used before; call lead() again for another tenure")
+        self._thread = threading.current_thread()
+        held = _HELD.__dict__.setdefault("keys", set())
+        if self._options.key in held:
+            raise ConfigurationError(f"this thread leads {self._options.name!r} already; it would wait for itself")
+        end_s = None if self._wait_s is None else time.monotonic() + self._wait_s
+        while self._tenure is None:
+            left_s = self._wait_s if end_s is None else max(0.0, end_s - time.monotonic())
+            self._tenure = self._campaign(left_s)
+        held.add(self._options.key)
+        return self._tenure
+
+    def _campaign(self, wait_s: float | None) -> Tenure | None:
+        """Stand until elected; None for a tenure that was lost before its body could start."""
+        for event in (self._settled, self._is_over, self.lost):
+            event.clear()
+        self._seat = seat = self._options.seat(self)
+        seat.stand(wait_s)
+        try:
+            self._settled.wait()
+        except BaseException:  # KeyboardInterrupt, or SystemExit of resign_on: whatever is or will be won goes back
+            seat.post(events.BodyLeft())
+            raise
+        if isinstance(self._result, TenureError):
+            raise self._result
+        assert self._result is not None
+        tenure = Tenure(self, seat, self._result)
+        self._options.highest = max(self._options.highest, tenure.token)
+        self.owner_is_alive()
+        if tenure.is_valid():
+            return tenure
+        self._let_go()
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        assert self._tenure is not None
+        reason = None if self._tenure.is_valid() else self._tenure.reason
+        self._let_go()
+        _HELD.keys.discard(self._options.key)
+        if reason is None:
+            return
+        lost = LeadershipLost(self._tenure.election, self._tenure.token, reason)
+        if error is None:
+            raise lost
+        if not isinstance(error, LeadershipLost):
+            error.add_note(str(lost))
+
+    def withdraw(self, detail: str) -> None:
+        """End it from another thread: resign if it leads, give up if it stands."""
+        if self._seat is not None:
+            self._seat.withdraw(detail)
+
+    def _let_go(self) -> None:
+        assert self._seat is not None
+        self._seat.post(events.BodyLeft())
+        self._is_over.wait(self._options.release_limit_s)
+
+    # As the keeper's owner: called on the keeper's thread
+
+    def started(self, grant: Grant) -> None:
+        self._settle(grant)
+
+    def not_elected(self, error: TenureError) -> None:
+        self._settle(error)
+
+    def told_to_stop(self, reason: Reason) -> None:
+        del reason
+        self.lost.set()
+
+    def prove_alive(self, seat: Seat) -> None:
+        """A thread proves itself alive by existing or, where `stall_after` was given, by calling `check()`."""
+        assert self._thread is not None
+        if not self._options.stall_checked and self._thread.is_alive():
+            self._alive_ns = seat.clock.now_ns()
+        seat.feed(events.OwnerTicked(self._alive_ns))
+
+    def overran(self, reason: Reason) -> None:
+        assert self._thread is not None
+        frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001  the way to another thread's stack
+        stack = "".join(traceback.format_stack(frame)) if frame is not None else "its thread has ended\n"
+        report_overrun(self._options, reason, f"its thread runs\n{stack}")
+
+    def over(self) -> None:
+        self._is_over.set()
+
+    def _settle(self, result: Grant | TenureError) -> None:
+        self._result = result
+        self._settled.set()
+
+    # As the handle's steering: called on any thread
+
+    def resign(self) -> None:
+        assert self._seat is not None
+        self._seat.post(events.Asked(Resign()))
+
+    def owner_is_alive(self) -> None:
+        assert self._seat is not None
+        self._alive_ns = self._seat.clock.now_ns()
+
+
+_HELD = threading.local()
+"""Which elections each thread leads, as the set `keys`."""
+
+
+class Election:
+    """A named thing to lead, as one candidate sees it; options and errors are those of `tenure.Election`."""
+
+    def __init__(
+        self,
+        name: str,
+        at: str | Backend | None = None,
+        *,
+        candidate: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        priority: int = 0,
+        lease: float | str | None = None,
+        grace: float | str | None = None,
+        stall_after: float | str | None = None,
+        min_grade: Grade = "C",
+        scope: Scope | None = None,
+        on_overrun: Literal["report", "exit"] = "report",
+        takeover_delay: float | str = 0,
+    ) -> None:
+        self._options = Options(
+            name,
+            at,
+            candidate=candidate,
+            metadata=metadata,
+            priority=priority,
+            lease=lease,
+            grace=grace,
+            stall_after=stall_after,
+            min_grade=min_grade,
+            scope=scope,
+            on_overrun=on_overrun,
+            takeover_delay=takeover_delay,
+        )
+        self.name = self._options.name
+        self.candidate = self._options.candidate
+        self.url = self._options.backend.url
+
+    def lead(self, *, wait: float | None = None) -> AbstractContextManager[Tenure]:
+        """Lead for as long as the body runs: `with election.lead() as tenure: ...`.
+
+        The body is not interrupted when the tenure is lost: `tenure.check()` raises LeadershipLost there, and leaving
+        the body after the loss raises it too. `wait` and the other errors are those of `tenure.Election.lead`.
+        """
+        return _Body(self._options, wait)
+
+    def run(self, job: Callable[[Tenure], _T], *, backoff: tuple[float, float] = (1, 60)) -> _T:
+        """Lead and run `job(tenure)`; return what it returns, having resigned. Otherwise as `tenure.Election.run`."""
+        return _run(self._options, self.lead, job, backoff)
+
+    def stand(self, job: Callable[[Tenure], Any] | None = None) -> Candidacy:
+        """Campaign on a thread of its own: `with election.stand() as candidacy: ...`."""
+        return Candidacy(self._options, job)
+
+    def leader(self) -> Leader | None:
+        """Who leads now, None if nobody does. Raises BackendUnreachable rather than repeat an old answer."""
+        return Keeper.current().call(self._options.backend.read(self.name), CALL_LIMIT_S).result().leader
+
+    def candidates(self) -> tuple[Standing, ...]:
+        """Who waits to be elected, in the order in which they would be."""
+        return Keeper.current().call(self._options.backend.read(self.name), CALL_LIMIT_S).result().candidates
+
+    def watch(self) -> Watch:
+        """Views of the election: `with election.watch() as views: for view in views: ...`."""
+        return Watch(self._options.backend, self.name)
+
+    def ask_resign(self) -> Leader:
+        """Ask whoever leads to step down; returns whom. Raises BackendRefused when nobody leads."""
+        return Keeper.current().call(self._options.backend.ask(self.name, Resign()), CALL_LIMIT_S).result()
+
+    def ask_transfer(self, to: str) -> Leader:
+        """Ask whoever leads to step down in favour of the candidate `to`; returns whom."""
+        return Keeper.current().call(self._options.backend.ask(self.name, Transfer(to)), CALL_LIMIT_S).result()
+
+    def __repr__(self) -> str:
+        return f"<Election {self.name!r} at {self.url} as {self.candidate!r}>"
+
+
+class Candidacy:
+    """A candidate in the background; what `with election.stand() as candidacy` gives."""
+
+    def __init__(self, options: Options, job: Callable[[Tenure], Any] | None) -> None:
+        self._options = options
+        self._job: Callable[[Tenure], Any] = job or Tenure.wait_lost
+        self._thread = threading.Thread(target=self._run, name=f"tenure-stand-{options.name}", daemon=True)
+        self._changed = threading.Condition()
+        self._body: _Body | None = None
+        self._tenure: Tenure | None = None
+        self._error: BaseException | None = None
+        self._ending = False
+        self._ended = False
+
+    @property
+    def tenure(self) -> Tenure | None:
+        """The tenure while it is valid, else None."""
+        tenure = self._tenure
+        return tenure if tenure is not None and tenure.is_valid() else None
+
+    def is_leader(self) -> bool:
+        """Whether this candidate leads now; compares the clock at every call."""
+        return self.tenure is not None
+
+    def wait_elected(self, timeout: float | None = None) -> Tenure | None:
+        """Wait until this candidate leads; None after `timeout` seconds. Raises what ended the candidacy, if it did."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_leader() or self._ended, timeout)
+            if self._error is not None:
+                raise self._error
+            return self.tenure
+
+    def __enter__(self) -> Self:
+        if self._thread.ident is not None:
+            raise ConfigurationError("this stand() was used before; call stand() again for another candidacy")
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Resign, or stop standing; a job that does not end within the grace is left to its overrun report."""
+        with self._changed:
+            self._ending = True
+            body = self._body
+        if body is not None:
+            body.withdraw("the candidacy was left")
+        self._thread.join(self._options.budget.grace_ns / NS_PER_S + self._options.release_limit_s)
+        if self._error is not None and error is None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            _run(self._options, self._next_body, self._lead, (1, 60))
+        except (_EndedError, NotElected):
+            _log.debug("%s: the candidacy was left", self._options.name)
+        except TenureError as error:
+            self._error = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _next_body(self) -> _Body:
+        with self._changed:
+            if self._ending:
+                raise _EndedError
+            self._body = _Body(self._options, None)
+            return self._body
+
+    def _lead(self, tenure: Tenure) -> None:
+        with self._changed:
+            self._tenure = tenure
+            self._changed.notify_all()
+        try:
+            self._job(tenure)
+        finally:
+            self._tenure = None
+
+
+class _EndedError(Exception):
+    """The candidacy was left before it stood again."""
+
+
+class Watch:
+    """An iterator of views; merges what its reader is too slow for, so that it holds one view at most."""
+
+    def __init__(self, backend: Backend, election: str) -> None:
+        self._lookout = Lookout(backend, election, self._take)
+        self._changed = threading.Condition()
+        self._view: View | None = None
+        self._future: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        self._future = Keeper.current().run(self._lookout.run())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        assert self._future is not None
+        self._future.cancel()
+
+    def __iter__(self) -> Iterator[View]:
+        while True:
+            yield self.next()
+
+    def next(self, timeout: float | None = None) -> View:
+        """The next view; raises TimeoutError when nothing has changed for `timeout` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._view is not None, timeout):
+                raise TimeoutError(f"nothing changed for {timeout:g} s")
+            view, self._view = self._view, None
+            assert view is not None
+            return view
+
+    def _take(self, view: View) -> None:
+        with self._changed:
+            self._view = view
+            self._changed.notify_all()
+
+
+def singleton(
+    name: str, at: str | Backend | None = None, **options: Any
+) -> Callable[[Callable[Concatenate[Tenure, _P], _T]], Callable[_P, _T]]:
+    """Make a function run as the leader of election `name` only; its first argument is the tenure.
+
+    Calling it waits until this thread leads, runs it as `Election.run` does, and returns its result. `options` are
+    those of `Election`.
+    """
+
+    def decorate(job: Callable[Concatenate[Tenure, _P], _T]) -> Callable[_P, _T]:
+        @functools.wraps(job)
+        def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+            return Election(name, at, **options).run(lambda tenure: job(tenure, *args, **kwargs))
+
+        return wrapper
+
+    return decorate
+
+
+def _run(
+    options: Options,
+    lead: Callable[[], AbstractContextManager[Tenure]],
+    job: Callable[[Tenure], _T],
+    backoff: tuple[float, float],
+) -> _T:
+    pause_s = float(backoff[0])
+    while True:
+        failure: Exception
+        try:
+            with lead() as tenure:
+                try:
+                    return job(tenure)
+                except LeadershipLost:
+                    raise
+                except Exception as error:  # noqa: BLE001  the job's own errors must not end the candidacy
+                    failure = error
+        except LeadershipLost as lost:
+            if lost.election != options.name:
+                raise
+            _log.info("%s; standing again", lost)
+            continue
+        report_job_failure(options, tenure.token, failure, pause_s)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, float(backoff[1]))

@@ -1,0 +1,296 @@
+"""The body of `async with election.lead()`: how a loss reaches it, and what leaves it.
+
+Rules of this file:
+ 1. Loss reaches the task only through `loop.call_soon_threadsafe`, never from inside the task itself.
+ 2. Just before the body starts the tenure is looked at once more: lost in between is given back, and campaigned on.
+ 3. On exit the keeper owns the release; the task waits for it shielded and bounded, and remembers cancellations that
+    come meanwhile.
+ 4. `uncancel()` once for each cancel of ours. A count above the one noted on entry is an outer cancellation: it wins
+    and is never turned into LeadershipLost. The count decides, never which exception was seen.
+ 5. The body's own error goes on, with a note. A body that ended normally, or swallowed the cancellation, after the
+    loss still raises LeadershipLost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+
+from tenure.backends.base import VALUE_LIMIT_BYTES, Grant
+from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason, TenureError
+from tenure.handle import Hold
+from tenure.holding import events
+from tenure.keeper import OwnerGoneError, Seat
+from tenure.options import Options, report_overrun
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Tenure(Hold):
+    """One period of leadership, as its body sees it; `async with election.lead() as tenure`."""
+
+    def __init__(self, body: Body, seat: Seat, grant: Grant, lost: asyncio.Event) -> None:
+        super().__init__(seat.holder, seat.clock, body)
+        self._seat = seat
+        self._grant = grant
+        self._lost = lost
+
+    async def wait_lost(self) -> Reason:
+        """Wait until the tenure is lost and return why; for tasks beside the body, which is cancelled anyway."""
+        await self._lost.wait()
+        return self.reason or Reason.EXPIRED
+
+    async def publish(self, value: str) -> None:
+        """Put `value` beside the leader's name for everybody to read: an address, a decision; at most 4 KiB of UTF-8.
+
+        Raises StaleToken when a newer leader has come, ConfigurationError for a value that is too long, and
+        BackendUnreachable when it is unknown whether it was written.
+        """
+        if len(value.encode()) > VALUE_LIMIT_BYTES:
+            raise ConfigurationError(f"a value has at most {VALUE_LIMIT_BYTES} bytes; publish where to find it instead")
+        await asyncio.wrap_future(self._seat.call(self._grant.publish(value)))
+
+    async def to_thread(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run a blocking function in a thread, and do not leave before it has ended, not even when cancelled.
+
+        `asyncio.to_thread` would leave its thread behind, working on without leadership. Let the function call
+        `check()` now and then, or `is_valid()`: nothing else can stop it.
+        """
+        work = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
+        future = asyncio.get_running_loop().run_in_executor(None, work)
+        cancelled: asyncio.CancelledError | None = None
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            future.exception()  # looked at, so that nobody warns of it: the cancellation goes on instead
+            raise cancelled
+        return future.result()
+
+
+_HELD: WeakKeyDictionary[asyncio.Task[object], set[tuple[str, str]]] = WeakKeyDictionary()
+"""Which elections each task leads, or campaigns for."""
+
+
+class Pulse:
+    """One tick per user loop, however many tenures its tasks hold: the proof that the loop still turns."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._asking: list[Seat] = []
+        self._asked = False
+
+    def ask(self, seat: Seat) -> None:
+        """Tick `seat` when the loop turns next; on the keeper's thread."""
+        self._asking.append(seat)
+        if not self._asked:
+            self._asked = True
+            try:
+                self._loop.call_soon_threadsafe(self._tick)
+            except RuntimeError as error:
+                self._asked, self._asking = False, []
+                raise OwnerGoneError from error
+
+    def _tick(self) -> None:
+        self._asked = False
+        seats, self._asking = self._asking, []
+        for seat in set(seats):
+            seat.post(events.OwnerTicked(seat.clock.now_ns()))
+
+
+_PULSES: WeakKeyDictionary[asyncio.AbstractEventLoop, Pulse] = WeakKeyDictionary()
+
+
+class Body:
+    """One use of `async with election.lead()`; as the keeper's owner it belongs to one task of one loop."""
+
+    def __init__(self, options: Options, wait_s: float | None) -> None:
+        self._options = options
+        self._wait_s = wait_s
+        self._task: asyncio.Task[object] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread_id = 0
+        self._seat: Seat | None = None
+        self._won: asyncio.Future[Grant] | None = None
+        self._is_over = asyncio.Event()
+        self._is_lost = asyncio.Event()
+        self._tenure: Tenure | None = None
+        self._running = False
+        self._cancelling = 0
+        self._cancels = 0
+        self._lost: Reason | None = None
+
+    async def __aenter__(self) -> Tenure:
+        if self._task is not None:
+            raise ConfigurationError("this lead() was used before; call lead() again for another tenure")
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        assert self._task is not None
+        self._thread_id = threading.get_ident()
+        held = _HELD.setdefault(self._task, set())
+        if self._options.key in held:
+            raise ConfigurationError(
+                f"this task leads {self._options.name!r} already; it would wait for itself for ever"
+            )
+        held.add(self._options.key)
+        end_s = None if self._wait_s is None else self._loop.time() + self._wait_s
+        try:
+            while self._tenure is None:
+                left_s = self._wait_s if end_s is None else max(0.0, end_s - self._loop.time())
+                self._tenure = await self._campaign(left_s)
+        except BaseException:  # it goes on as it is; only the note that this task leads is taken back
+            held.discard(self._options.key)
+            raise
+        self._cancelling = self._task.cancelling()
+        self._running = True
+        return self._tenure
+
+    async def _campaign(self, wait_s: float | None) -> Tenure | None:
+        """Stand until elected; None for a tenure that was lost before its body could start (rule 2)."""
+        assert self._loop is not None
+        self._won, self._lost = self._loop.create_future(), None
+        self._is_over.clear()
+        self._is_lost.clear()
+        self._seat = self._options.seat(self)
+        self._seat.stand(wait_s)
+        try:
+            grant = await self._won
+        except BaseException:  # elected or not, cancelled or not: whatever is or will be won goes back
+            self._seat.post(events.BodyLeft())
+            raise
+        tenure = Tenure(self, self._seat, grant, self._is_lost)
+        self._options.highest = max(self._options.highest, tenure.token)
+        if not self._is_lost.is_set() and tenure.is_valid():
+            return tenure
+        self._seat.post(events.BodyLeft())
+        cancelled = await self._released()
+        if cancelled is not None:
+            raise cancelled
+        return None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> bool:
+        task = self._task
+        assert task is not None
+        assert self._seat is not None
+        assert self._tenure is not None
+        self._running = False
+        if not self._tenure.is_valid():  # lost, though its loop had no time to say so
+            self._lost = self._lost or self._tenure.reason
+        self._seat.post(events.BodyLeft())
+        cancelled = await self._released()
+        _HELD[task].discard(self._options.key)
+        if asyncio.current_task() is not task:
+            raise ConfigurationError("a tenure was left in another task than it was entered in; it was released")
+        for _ in range(self._cancels):
+            task.uncancel()
+        return self._let_out(error, cancelled)
+
+    async def _released(self) -> asyncio.CancelledError | None:
+        """Wait until the keeper has let go, within the budget's limit; returns a cancellation that came meanwhile."""
+        assert self._loop is not None
+        end_s = self._loop.time() + self._options.release_limit_s
+        over = self._loop.create_task(self._is_over.wait())
+        cancelled: asyncio.CancelledError | None = None
+        while not over.done() and (left_s := end_s - self._loop.time()) > 0:
+            try:
+                await asyncio.wait([over], timeout=left_s)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        over.cancel()
+        return cancelled
+
+    def _let_out(self, error: BaseException | None, cancelled: asyncio.CancelledError | None) -> bool:
+        """Let the right exception out (rules 4 and 5)."""
+        assert self._task is not None
+        assert self._tenure is not None
+        if self._task.cancelling() > self._cancelling or (cancelled is not None and not self._cancels):
+            if error is not None:
+                return False  # the outer cancellation, or the body's own error, goes on as it is
+            raise cancelled or asyncio.CancelledError
+        if self._lost is None:
+            return False
+        lost = LeadershipLost(self._tenure.election, self._tenure.token, self._lost)
+        if error is None:
+            raise lost
+        if isinstance(error, asyncio.CancelledError):
+            if not self._cancels:
+                return False
+            raise lost from error
+        if not isinstance(error, LeadershipLost):
+            error.add_note(str(lost))
+        return False
+
+    # As the keeper's owner: called on the keeper's thread
+
+    def started(self, grant: Grant) -> None:
+        self._soon(self._resolve, grant)
+
+    def not_elected(self, error: TenureError) -> None:
+        self._soon(self._resolve, error)
+
+    def told_to_stop(self, reason: Reason) -> None:
+        self._soon(self._stop, reason)
+
+    def prove_alive(self, seat: Seat) -> None:
+        assert self._loop is not None
+        _PULSES.setdefault(self._loop, Pulse(self._loop)).ask(seat)
+
+    def overran(self, reason: Reason) -> None:
+        assert self._task is not None
+        frame = sys._current_frames().get(self._thread_id)  # noqa: SLF001  the documented way to another thread's stack
+        running = "".join(traceback.format_stack(frame)) if frame is not None else "its thread has ended\n"
+        waiting = "".join("".join(traceback.format_stack(one, limit=1)) for one in self._task.get_stack())
+        report_overrun(self._options, reason, f"its task waits at\n{waiting}its thread runs\n{running}")
+
+    def over(self) -> None:
+        self._soon(lambda _: self._is_over.set(), None)
+
+    # As the handle's steering: called on any thread
+
+    def resign(self) -> None:
+        assert self._seat is not None
+        self._seat.post(events.Asked(events.Resign()))
+
+    def owner_is_alive(self) -> None:
+        """Asyncio's proof is the loop's own tick."""
+
+    # On the owner's loop, never inside its task
+
+    def _soon(self, function: Callable[[_T], None], argument: _T) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(function, argument)
+        except RuntimeError as error:
+            raise OwnerGoneError from error
+
+    def _resolve(self, result: Grant | TenureError) -> None:
+        assert self._won is not None
+        if self._won.done():
+            return  # cancelled meanwhile: what was won is on its way back
+        if isinstance(result, TenureError):
+            if isinstance(result, NotElected):
+                result.waited_s = self._wait_s or 0.0
+            self._won.set_exception(result)
+        else:
+            self._won.set_result(result)
+
+    def _stop(self, reason: Reason) -> None:
+        self._lost = self._lost or reason
+        self._is_lost.set()
+        if self._running:
+            assert self._task is not None
+            self._cancels += 1
+            self._task.cancel(f"tenure lost: {reason.value}")

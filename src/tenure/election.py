@@ -1,0 +1,281 @@
+"""Elections for asyncio programs: stand for one, lead it, watch it, ask its leader to go.
+
+The same for code without asyncio is `tenure.blocking`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+
+from tenure.backends.base import Backend, Grade, Leader, Reading, Scope, Standing
+from tenure.body import Body, Tenure
+from tenure.errors import ConfigurationError, LeadershipLost
+from tenure.holding.events import Resign, Transfer, Wish
+from tenure.keeper import Keeper
+from tenure.options import CALL_LIMIT_S, Options, report_job_failure
+from tenure.views import Lookout, View
+
+_log = logging.getLogger("tenure")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Election:
+    """A named thing to lead, as one candidate sees it.
+
+    name            [A-Za-z0-9][A-Za-z0-9._-]{0,127}
+    at              URL of the backend, or a Backend; None: TENURE_URL, else a file in the user's state directory
+    candidate       who stands; None: host and process number
+    metadata        told to everybody who looks; at most 2 KiB
+    priority        the higher is elected first, among those who stand at the same time
+    lease           seconds, or text such as "15s"; None: the backend's default
+    grace           the time that work gets to end after it was told to
+    stall_after     an owner silent for longer is not renewed; None: as long as the lease allows
+    min_grade       refuse a backend below this grade: "A", "B" or "C"
+    scope           refuse a backend that elects within less than "process", "user", "host" or "cluster"
+    on_overrun      work that will not stop: "report" it, or "exit" the process with code 75
+    takeover_delay  wait so long before leading after a leader that ended without saying so
+
+    Raises ConfigurationError where the options cannot work; the message says what to change.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        at: str | Backend | None = None,
+        *,
+        candidate: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        priority: int = 0,
+        lease: float | str | None = None,
+        grace: float | str | None = None,
+        stall_after: float | str | None = None,
+        min_grade: Grade = "C",
+        scope: Scope | None = None,
+        on_overrun: Literal["report", "exit"] = "report",
+        takeover_delay: float | str = 0,
+    ) -> None:
+        self._options = Options(
+            name,
+            at,
+            candidate=candidate,
+            metadata=metadata,
+            priority=priority,
+            lease=lease,
+            grace=grace,
+            stall_after=stall_after,
+            min_grade=min_grade,
+            scope=scope,
+            on_overrun=on_overrun,
+            takeover_delay=takeover_delay,
+        )
+        self.name = self._options.name
+        self.candidate = self._options.candidate
+        self.url = self._options.backend.url
+
+    def lead(self, *, wait: float | None = None) -> AbstractAsyncContextManager[Tenure]:
+        """Lead for as long as the body runs: `async with election.lead() as tenure: ...`.
+
+        `wait` in seconds; None waits for ever, 0 is one try. The body's task is cancelled when the tenure is lost,
+        and `LeadershipLost` comes out; a body that ends first resigns. Raises NotElected after `wait`,
+        BackendRefused when the backend says no, BackendUnreachable when one try got no answer.
+        """
+        return Body(self._options, wait)
+
+    async def run(self, job: Callable[[Tenure], Awaitable[_T]], *, backoff: tuple[float, float] = (1, 60)) -> _T:
+        """Lead and run `job(tenure)`; return what it returns, having resigned.
+
+        When the tenure is lost the job is cancelled and stands again. When the job raises, its error is logged and
+        told to subscribers, the tenure is resigned, and after a pause (from `backoff[0]` seconds, doubled each time
+        up to `backoff[1]`) it stands again. Errors of the election itself come out.
+        """
+        pause_s = float(backoff[0])
+        while True:
+            failure: Exception
+            try:
+                async with self.lead() as tenure:
+                    try:
+                        return await job(tenure)
+                    except Exception as error:  # noqa: BLE001 -- the job's own errors must not end the candidacy
+                        failure = error
+            except LeadershipLost as lost:
+                if lost.election != self.name:
+                    raise
+                _log.info("%s; standing again", lost)
+                continue
+            report_job_failure(self._options, tenure.token, failure, pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, float(backoff[1]))
+
+    def stand(self, job: Callable[[Tenure], Awaitable[Any]] | None = None) -> Candidacy:
+        """Campaign in the background: `async with election.stand() as candidacy: ...`, for services that must start
+        meanwhile. With a `job`, it is run as `run` does whenever this candidate leads.
+        """
+        return Candidacy(self, job)
+
+    async def leader(self) -> Leader | None:
+        """Who leads now, None if nobody does. Raises BackendUnreachable rather than repeat an old answer."""
+        return (await self._read()).leader
+
+    async def candidates(self) -> tuple[Standing, ...]:
+        """Who waits to be elected, in the order in which they would be."""
+        return (await self._read()).candidates
+
+    def watch(self) -> Watch:
+        """Views of the election: `async with election.watch() as views: async for view in views: ...`."""
+        return Watch(self._options.backend, self.name)
+
+    async def ask_resign(self) -> Leader:
+        """Ask whoever leads to step down; returns whom. It obeys within its grace; one's own: `tenure.resign()`.
+
+        Raises BackendRefused when nobody leads.
+        """
+        return await self._ask(Resign())
+
+    async def ask_transfer(self, to: str) -> Leader:
+        """Ask whoever leads to step down in favour of the candidate `to`; returns whom.
+
+        Raises BackendRefused when nobody leads or `to` does not stand.
+        """
+        return await self._ask(Transfer(to))
+
+    async def _read(self) -> Reading:
+        backend = self._options.backend
+        return await asyncio.wrap_future(Keeper.current().call(backend.read(self.name), CALL_LIMIT_S))
+
+    async def _ask(self, wish: Wish) -> Leader:
+        backend = self._options.backend
+        return await asyncio.wrap_future(Keeper.current().call(backend.ask(self.name, wish), CALL_LIMIT_S))
+
+    def __repr__(self) -> str:
+        return f"<Election {self.name!r} at {self.url} as {self.candidate!r}>"
+
+
+class Candidacy:
+    """A candidate in the background; what `async with election.stand() as candidacy` gives."""
+
+    def __init__(self, election: Election, job: Callable[[Tenure], Awaitable[Any]] | None) -> None:
+        self._election = election
+        self._job: Callable[[Tenure], Awaitable[Any]] = job or Tenure.wait_lost
+        self._task: asyncio.Task[None] | None = None
+        self._tenure: Tenure | None = None
+        self._elected = asyncio.Event()
+
+    @property
+    def tenure(self) -> Tenure | None:
+        """The tenure while it is valid, else None."""
+        tenure = self._tenure
+        return tenure if tenure is not None and tenure.is_valid() else None
+
+    def is_leader(self) -> bool:
+        """Whether this candidate leads now; compares the clock at every call."""
+        return self.tenure is not None
+
+    async def wait_elected(self) -> Tenure:
+        """Wait until this candidate leads. Raises what ended the candidacy, if that came first."""
+        assert self._task is not None, "stand first: async with election.stand() as candidacy"
+        while (tenure := self.tenure) is None:
+            self._elected.clear()
+            elected = asyncio.ensure_future(self._elected.wait())
+            try:
+                await asyncio.wait([elected, self._task], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                elected.cancel()
+            if self._task.done():
+                self._task.result()
+                raise ConfigurationError("this candidacy has ended, because its job returned; stand again for another")
+        return tenure
+
+    async def __aenter__(self) -> Self:
+        if self._task is not None:
+            raise ConfigurationError("this stand() was used before; call stand() again for another candidacy")
+        self._task = asyncio.create_task(self._run(), name=f"tenure-stand-{self._election.name}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Resign, or stop standing; what ended the candidacy by itself comes out here at the latest."""
+        assert self._task is not None
+        failed = self._task.done() and not self._task.cancelled()
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if failed and error is None:
+            self._task.result()
+
+    async def _run(self) -> None:
+        await self._election.run(self._lead)
+
+    async def _lead(self, tenure: Tenure) -> None:
+        self._tenure = tenure
+        self._elected.set()
+        try:
+            await self._job(tenure)
+        finally:
+            self._tenure = None
+
+
+class Watch:
+    """An iterator of views; merges what its reader is too slow for, so that it holds one view at most."""
+
+    def __init__(self, backend: Backend, election: str) -> None:
+        self._backend = backend
+        self._election = election
+        self._view: View | None = None
+        self._came = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        lookout = Lookout(self._backend, self._election, lambda view: _post(loop, self._take, view))
+        self._future = Keeper.current().run(lookout.run())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._future.cancel()
+
+    def __aiter__(self) -> Watch:
+        return self
+
+    async def __anext__(self) -> View:
+        await self._came.wait()
+        self._came.clear()
+        assert self._view is not None
+        return self._view
+
+    def _take(self, view: View) -> None:
+        self._view = view
+        self._came.set()
+
+
+def _post(loop: asyncio.AbstractEventLoop, function: Callable[[View], None], view: View) -> None:
+    try:
+        loop.call_soon_threadsafe(function, view)
+    except RuntimeError:
+        _log.debug("a watcher's loop is closed")
+
+
+def singleton(
+    name: str, at: str | Backend | None = None, **options: Any
+) -> Callable[[Callable[Concatenate[Tenure, _P], Awaitable[_T]]], Callable[_P, Awaitable[_T]]]:
+    """Make a coroutine function run as the leader of election `name` only; its first argument is the tenure.
+
+    Calling it waits until this process leads, runs it as `Election.run` does, and returns its result. `options` are
+    those of `Election`.
+    """
+
+    def decorate(job: Callable[Concatenate[Tenure, _P], Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
+        @functools.wraps(job)
+        async def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+            return await Election(name, at, **options).run(lambda tenure: job(tenure, *args, **kwargs))
+
+        return wrapper
+
+    return decorate

@@ -1,0 +1,76 @@
+"""What user code holds while it leads: the part that is the same with and without asyncio."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Protocol
+
+from tenure.clock import Clock
+from tenure.durations import NEVER_NS, NS_PER_S, to_ns
+from tenure.errors import LeadershipLost, Reason
+from tenure.holding.holder import Holder, State
+
+
+class Steering(Protocol):
+    """What a handle may ask of the keeper."""
+
+    def resign(self) -> None: ...
+
+    def owner_is_alive(self) -> None: ...
+
+
+class Hold:
+    """One tenure as its owner sees it. Thread-safe; every question compares the clock: nothing needs to be in time."""
+
+    def __init__(self, holder: Holder, clock: Clock, steering: Steering) -> None:
+        self.election = holder.election
+        self.candidate = holder.candidate
+        self.token = holder.token
+        """The fencing token: greater than those of all earlier tenures of this election. Hand it to what you write to."""
+        self._holder = holder
+        self._clock = clock
+        self._steering = steering
+        self._pid = os.getpid()
+
+    @property
+    def state(self) -> State:
+        """SAFE, UNCERTAIN (renewals fail, the deadline is still ahead) or LOST."""
+        return State.LOST if self._forked() else self._holder.state(self._clock.now_ns())
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the tenure ended; None while it is valid."""
+        if self._forked():
+            return Reason.FORKED
+        if self._holder.reason is None and not self.is_valid():
+            return Reason.EXPIRED  # the clock says so; the keeper has not been scheduled yet
+        return self._holder.reason
+
+    def is_valid(self, for_s: float = 0) -> bool:
+        """Whether this process may act now, and will still be allowed to `for_s` seconds from now without a renewal."""
+        return not self._forked() and self._holder.is_valid(self._clock.now_ns() + to_ns(for_s))
+
+    def check(self, for_s: float = 0) -> None:
+        """Raise LeadershipLost unless `is_valid(for_s)`; it also proves that the owner is alive (see `stall_after`)."""
+        self._steering.owner_is_alive()
+        if not self.is_valid(for_s):
+            raise LeadershipLost(self.election, self.token, self.reason or Reason.EXPIRED)
+
+    def remaining(self) -> float:
+        """Seconds until the tenure ends unless it is renewed; 0 when it is lost, infinite for one without a lease."""
+        if not self.is_valid():
+            return 0.0
+        left_ns = self._holder.deadline_ns - self._clock.now_ns()
+        return math.inf if self._holder.deadline_ns == NEVER_NS else max(0.0, left_ns / NS_PER_S)
+
+    def resign(self) -> None:
+        """Step down: the body is told to stop as at any loss, with reason RESIGNED, and the next candidate leads."""
+        if not self._forked():
+            self._steering.resign()
+
+    def _forked(self) -> bool:
+        return os.getpid() != self._pid
+
+    def __repr__(self) -> str:
+        return f"<Tenure {self.token} of {self.election!r} by {self.candidate!r}: {self.state.value}>"

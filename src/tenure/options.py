@@ -1,0 +1,163 @@
+"""What an election was made with, checked once: shared by the asyncio and the blocking front."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import socket
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from tenure import announcer
+from tenure.backends import registry
+from tenure.backends.base import METADATA_LIMIT_BYTES, Backend, Candidate, Grade, Scope
+from tenure.durations import NS_PER_S, seconds, to_ns
+from tenure.errors import ConfigurationError, Reason
+from tenure.holding.budget import Budget
+from tenure.holding.holder import Holder
+from tenure.holding.notices import JobFailed
+from tenure.keeper import Keeper, Owner, Seat
+
+CALL_LIMIT_S = 5.0
+"""The limit of one look at a backend, or of one wish left with it."""
+OVERRUN_EXIT_CODE = 75
+"""EX_TEMPFAIL of sysexits.h, and what `tenure run` ends with after a loss."""
+
+_SCOPES: tuple[Scope, ...] = ("process", "user", "host", "cluster")
+_log = logging.getLogger("tenure")
+
+
+class Options:
+    """The options of one `Election`; see there for their meaning."""
+
+    def __init__(
+        self,
+        name: str,
+        at: str | Backend | None,
+        *,
+        candidate: str | None,
+        metadata: Mapping[str, str] | None,
+        priority: int,
+        lease: float | str | None,
+        grace: float | str | None,
+        stall_after: float | str | None,
+        min_grade: Grade,
+        scope: Scope | None,
+        on_overrun: Literal["report", "exit"],
+        takeover_delay: float | str,
+    ) -> None:
+        self.name = registry.checked_name(name)
+        self.candidate = registry.checked_name(candidate or f"{socket.gethostname()}-{os.getpid()}")
+        self.metadata = dict(metadata or {})
+        self.priority = priority
+        self.on_overrun = on_overrun
+        self.stall_checked = stall_after is not None
+        self.takeover_delay_ns = to_ns(takeover_delay)
+        self.highest = 0
+        """The highest token seen: no tenure begins with one that is not above it."""
+        self._at = at if isinstance(at, Backend) else registry.resolve(at).url
+        self.backend  # noqa: B018 -- connected now, so that a bad URL is refused where it was written
+        self.budget = self._checked_budget(lease, grace, stall_after)
+        self._check_demands(min_grade, scope)
+
+    @property
+    def backend(self) -> Backend:
+        """The backend, shared by this process; a forked child connects anew."""
+        if isinstance(self._at, Backend):
+            return self._at
+        return Keeper.current().backend(self._at, registry.connect)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.backend.url, self.name
+
+    @property
+    def release_limit_s(self) -> float:
+        """How long leaving a body waits for the release at most; the keeper goes on with it after that."""
+        budget = self.budget
+        return (budget.attempts * (budget.call_timeout_ns + budget.backoff_ns) + budget.margin_ns) / NS_PER_S
+
+    def seat(self, owner: Owner) -> Seat:
+        """A new candidacy for `owner`; it begins with `stand`."""
+        holder = Holder(
+            election=self.name,
+            candidate=self.candidate,
+            budget=self.budget,
+            chance=random.Random(),
+            floor=self.highest,
+            takeover_delay_ns=self.takeover_delay_ns,
+        )
+        candidate = Candidate(
+            election=self.name,
+            name=self.candidate,
+            nonce=secrets.token_hex(8),
+            priority=self.priority,
+            metadata=self.metadata,
+            lease_ns=self.budget.lease_ns,
+        )
+        return Seat(Keeper.current(), self.backend, candidate, holder, owner)
+
+    def _checked_budget(
+        self, lease: float | str | None, grace: float | str | None, stall_after: float | str | None
+    ) -> Budget:
+        able = self.backend.capabilities
+        lease_s = able.default_lease_s if lease is None else seconds(lease)
+        if able.default_lease_s is None and lease is not None:
+            raise ConfigurationError(
+                f"{self.backend.url} gives no leases: a tenure there ends with its process; use lease:// for one"
+            )
+        if lease_s is not None and lease_s < able.min_lease_s:
+            raise ConfigurationError(f"{self.backend.url} gives no lease below {able.min_lease_s:g} s")
+        return Budget.of(
+            lease_s,
+            grace_s=None if grace is None else seconds(grace),
+            stall_after_s=None if stall_after is None else seconds(stall_after),
+            rho_ppm=able.rho_ppm,
+        )
+
+    def _check_demands(self, min_grade: Grade, scope: Scope | None) -> None:
+        able = self.backend.capabilities
+        if min_grade not in {"A", "B", "C"}:
+            raise ConfigurationError(f"min_grade is A, B or C, not {min_grade!r}")
+        if able.grade > min_grade:
+            raise ConfigurationError(
+                f"{self.backend.url} has grade {able.grade}, and grade {min_grade} is demanded; use another backend"
+            )
+        if scope is not None and scope not in _SCOPES:
+            raise ConfigurationError(f"scope is one of {', '.join(_SCOPES)}, not {scope!r}")
+        if scope is not None and _SCOPES.index(able.scope) < _SCOPES.index(scope):
+            raise ConfigurationError(
+                f"{self.backend.url} elects within one {able.scope}, and scope {scope!r} is demanded; name a backend "
+                "that every candidate reaches"
+            )
+        if self.on_overrun not in {"report", "exit"}:
+            raise ConfigurationError(f"on_overrun is 'report' or 'exit', not {self.on_overrun!r}")
+        if len(msgspec.json.encode(self.metadata)) > METADATA_LIMIT_BYTES:
+            raise ConfigurationError(f"metadata has at most {METADATA_LIMIT_BYTES} bytes as JSON")
+
+
+def report_overrun(options: Options, reason: Reason, stacks: str) -> None:
+    """Say that work goes on without leadership, and where; with on_overrun="exit" end the process, and it with it."""
+    _log.error("%s: work runs on after its tenure was lost (%s)\n%s", options.name, reason.value, stacks)
+    if options.on_overrun == "exit":
+        announcer.ANNOUNCER.flush(0.2)
+        os._exit(OVERRUN_EXIT_CODE)
+
+
+def report_job_failure(options: Options, token: int, failure: Exception, pause_s: float) -> None:
+    """Say that a job raised, to the log with its traceback and to subscribers; it stands again after `pause_s`."""
+    _log.error("%s: the job failed; standing again in %g s", options.name, pause_s, exc_info=failure)
+    announcer.ANNOUNCER.tell(
+        JobFailed(
+            election=options.name,
+            candidate=options.candidate,
+            at_ns=options.backend.clock.now_ns(),
+            token=token,
+            error=f"{type(failure).__name__}: {failure}",
+            retry_after_s=pause_s,
+        )
+    )
