@@ -151,8 +151,9 @@ class Scene:
         """The words that run the wrapper program, and where its events go."""
         events = self.folder / f"events-{len(self._wrappers)}"
         options = Options(str(events), str(self.lock) if lock else None, grace_s, deadline_s, times, dict(env or {}))
-        program = str(PROGRAMS / "guarded.py")
-        return [sys.executable, program, json.dumps(asdict(options)), *command], events
+        options_file = self.folder / f"options-{len(self._wrappers)}"
+        options_file.write_text(json.dumps(asdict(options)), encoding="ascii")
+        return [sys.executable, str(PROGRAMS / "guarded.py"), str(options_file), *command], events
 
     def run(
         self,

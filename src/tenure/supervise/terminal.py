@@ -72,11 +72,14 @@ class Terminal:
 def stop_ourselves() -> None:
     """Stop as ^Z would have stopped us; returns when continued, or at once where no shell could continue us.
 
-    The whole group is stopped: the shell above us may be a script. Then this very thread, because a signal to the
-    process may be taken by another thread, and this one must do nothing more while the shell has the terminal.
+    The whole group is stopped: the shell above us may be a script. And this very thread, because a signal to the
+    process may be taken by another thread, and this one must do nothing more while the shell has the terminal. Both
+    are pending before either is taken, so that whichever stops us, SIGCONT discards the other.
     """
-    os.killpg(os.getpgrp(), signal.SIGTSTP)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
     signal.pthread_kill(threading.get_ident(), signal.SIGTSTP)
+    os.killpg(os.getpgrp(), signal.SIGTSTP)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _exists(group: int) -> bool:

@@ -1,6 +1,6 @@
 """A wrapper as small as can be: one job under a guardian. What happens is appended to a file, one JSON object a line.
 
-Usage: guarded.py OPTIONS COMMAND..., where OPTIONS is the JSON of `tests.processes.guarded_scene.Options`.
+Usage: guarded.py OPTIONS COMMAND..., where the file OPTIONS is the JSON of `tests.processes.guarded_scene.Options`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 from tenure.supervise import Guardian, JobError
 
-OPTIONS = json.loads(sys.argv[1])
+OPTIONS = json.loads(Path(sys.argv[1]).read_bytes())
 COMMAND = sys.argv[2:]
 
 
