@@ -1,0 +1,352 @@
+"""One candidate's way to the lock: everything about a campaign that may block, so all of it runs on the worker.
+
+Who is first in the queue watches the lock. Everybody else watches the one before, and the second the lock as well: it
+tries a little later, in case the first is asleep. So a change wakes two, however many stand (L15). Whoever finds the
+lock free though others are ahead waits a little, then takes it: a paused one freezes nobody (L22).
+
+Every look is made *after* its watches were set, so no change falls in between.
+"""
+
+# ruff: noqa: PTH116 -- paths are plain strings here, used thousands of times a second
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+
+import msgspec
+
+from tenure.backends.base import Candidate
+from tenure.backends.file import counter, queue, record, steps, wishes
+from tenure.backends.file.identity import Process, boot_id, is_dead, this_process
+from tenure.backends.file.inotify import (
+    ATTRIB,
+    CLOSE_WRITE,
+    DELETE_SELF,
+    MOVE_SELF,
+    Inotify,
+    News,
+    Watches,
+)
+from tenure.backends.file.place import Place
+from tenure.clock import Clock
+from tenure.durations import NS_PER_S
+from tenure.holding.events import Granted
+
+HEIR_NS = 2 * NS_PER_S
+"""How long others hold back for the one in whose favour a leader stepped down."""
+PATIENCE_S = 0.1
+"""How long who is ahead may sleep while the lock is free; a busy machine wakes a process within some 10 ms."""
+STEP_S = 0.02
+FARTHEST = 10
+"""Those further behind wait a little longer each, so that they do not all try at once; up to this many steps."""
+
+_log = logging.getLogger(__name__)
+
+LOCK_MASK = CLOSE_WRITE | ATTRIB | DELETE_SELF | MOVE_SELF
+PRESENCE_MASK = CLOSE_WRITE | ATTRIB | DELETE_SELF | MOVE_SELF
+
+
+class Seen:
+    """The highest token of each election that this process knows of: a wiped directory cannot take it back."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, int] = {}
+
+    def note(self, election: str, token: int) -> None:
+        if token > self._tokens.get(election, 0):
+            self._tokens[election] = token
+
+    def highest(self, election: str) -> int:
+        return self._tokens.get(election, 0)
+
+
+class Victory(msgspec.Struct, frozen=True):
+    """The lock is ours, the token durable. Whoever gets this owns `fd`."""
+
+    fd: int
+    granted: Granted
+    state: record.Record
+
+
+class Declined(msgspec.Struct, frozen=True):
+    """It was one try, and somebody else leads."""
+
+
+class Orphaned(msgspec.Struct, frozen=True):
+    """The lock is ours, but the last leader did not close its tenure and held another file: it may still act.
+
+    Wait for the death of `process` or the end of its tenure, or two seconds; where it is None, two seconds. Then
+    `finish`.
+    """
+
+    process: Process | None
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Not yet. `eager` tells in how many seconds to try although others are ahead."""
+
+    front: bool
+    """Who is first or named as heir tries again and again for some milliseconds after a change."""
+    blind: bool = False
+    """The kernel gave no watch: look often."""
+    eager_s: float | None = None
+    hold_s: float | None = None
+
+
+Outcome = Victory | Declined | Orphaned | Wait
+
+
+class Contest:
+    """Made on the loop; every method belongs to the worker."""
+
+    def __init__(
+        self,
+        place: Place,
+        candidate: Candidate,
+        *,
+        clock: Clock,
+        inotify: Inotify,
+        seen: Seen,
+        news: Callable[[str], News],
+    ) -> None:
+        self.place = place
+        self._candidate = candidate
+        self._clock = clock
+        self._seen = seen
+        self._watches = Watches(inotify)
+        self._news = news
+        self._entry = queue.entry(candidate, clock.now_ns())
+        self._presence = -1
+        self._lock = -1
+        self._sent_ns = 0
+        self._inode: tuple[int, int] | None = None
+        self._moved = False
+        self._withdrawn = False
+
+    # ------------------------------------------------------------------------------------------- jobs for the worker
+
+    def perform(self, step: Callable[[], Outcome]) -> Outcome:
+        """Do one of the steps below; one that a stalled disk gives back after the withdrawal cleans up after itself."""
+        try:
+            return step()
+        except BaseException:
+            if self._withdrawn:
+                self.withdraw()
+            raise
+
+    def first(self, *, once: bool) -> Outcome:
+        """Try at once if nobody is ahead; otherwise queue, unless it is a single try."""
+        try:
+            ahead = self._is_anybody_ahead()
+        except FileNotFoundError:
+            self.place.create()
+            ahead = False
+        held = self.place.is_held()
+        if not held and not ahead:
+            outcome = self._attempt()
+            if outcome is not None:
+                return outcome
+        if not once:
+            return self.turn(eager=False)
+        self._close_lock()
+        return Declined() if held or not ahead else Wait(front=False, eager_s=PATIENCE_S)
+
+    def last(self) -> Outcome:
+        """The second half of a single try, after those ahead had their time."""
+        outcome = self._attempt()
+        if outcome is None:
+            self._close_lock()
+        return outcome or Declined()
+
+    def turn(self, *, eager: bool) -> Outcome:
+        """Find the own place in the queue, watch what matters there, and try if it is time."""
+        position, before = self._find_place()
+        heir, hold_s = self._succession()
+        front = position == 0 or heir
+        watching = self._watch(before, at_lock=position <= 1 or heir)
+        if hold_s is not None:
+            return Wait(front=False, blind=not watching, hold_s=hold_s)
+        if front or eager:
+            outcome = self._attempt()
+            if outcome is not None:
+                return outcome
+        if position > 1 and not heir:
+            self._close_lock()
+        free_behind = not front and not eager and not self.place.is_held()
+        patience_s = PATIENCE_S + STEP_S * min(position - 1, FARTHEST)
+        return Wait(front=front, blind=not watching, eager_s=patience_s if free_behind else None)
+
+    def finish(self) -> Outcome:
+        """Win after waiting for the one before; the lock was ours all the time."""
+        if self._lock < 0 or not self.place.is_current(self._lock):
+            return self.turn(eager=True)
+        self._moved = False
+        return self._ascend(record.read(self.place))
+
+    def is_settled(self) -> bool:
+        """Whether the tenure that an Orphaned told of has been closed meanwhile."""
+        last = record.read(self.place)
+        return last is not None and last.closed
+
+    def withdraw(self) -> None:
+        """Leave nothing behind; may be called at any time, and again."""
+        self._withdrawn = True
+        self._watches.set({})
+        if self._presence >= 0:
+            fd, self._presence = self._presence, -1
+            queue.leave(self.place, self._entry, fd)
+        self._close_lock()
+
+    # ------------------------------------------------------------------------------------------------- in the queue
+
+    def _is_anybody_ahead(self) -> bool:
+        """Whether somebody who lives would be elected before a newcomer like this one."""
+        names = [name for name in queue.entries(self.place) if name < self._entry]
+        return any(queue.lives(self.place, name) for name in names)
+
+    def _find_place(self) -> tuple[int, str]:
+        """The position in the queue (0 is first, exact only for 0 and 1) and the name of the living one before."""
+        names = self._names()
+        index = names.index(self._entry)
+        while index > 0 and not queue.lives(self.place, names[index - 1]):
+            del names[index - 1]
+            index -= 1
+        return index, names[index - 1] if index else ""
+
+    def _names(self) -> list[str]:
+        """The queue, with this candidate in it; it comes back to its place where somebody removed its file."""
+        for _ in range(3):
+            try:
+                names = queue.entries(self.place)
+            except FileNotFoundError:
+                self.place.create()
+                names = []
+            self._note_directory()
+            if self._presence >= 0 and self._entry in names:
+                return names
+            if self._presence >= 0:
+                os.close(self._presence)
+                self._presence = -1
+            self._presence = queue.stand(self.place, self._candidate, self._entry)
+        return [self._entry]
+
+    def _note_directory(self) -> None:
+        """Remember in which directory this candidate stands: in another one nobody knows who led in the first."""
+        found = os.stat(self.place.directory)
+        inode = (found.st_dev, found.st_ino)
+        self._moved = self._moved or self._inode not in (None, inode)
+        self._inode = inode
+
+    def _watch(self, before: str, *, at_lock: bool) -> bool:
+        wanted = {f"{self.place.candidates}/{self._entry}": (PRESENCE_MASK, self._news("self"))}
+        if before:
+            wanted[f"{self.place.candidates}/{before}"] = (PRESENCE_MASK, self._news("ahead"))
+        if at_lock:
+            if self._lock < 0:  # a watch needs the file
+                self._lock = self.place.open_lock()
+            wanted[self.place.lock] = (LOCK_MASK, self._news("lock"))
+        return self._watches.set(wanted)
+
+    def _succession(self) -> tuple[bool, float | None]:
+        """Whether the last leader stepped down for this candidate, and for how long to hold back for another one."""
+        last = record.read(self.place)
+        if last is None:
+            return False, None
+        self._seen.note(self.place.election, last.token)
+        return last.heir == self._entry and last.closed, self._hold_s(last)
+
+    def _hold_s(self, last: record.Record) -> float | None:
+        if not last.closed or last.heir in ("", self._entry) or last.process.boot != boot_id():
+            return None
+        left_ns = last.heir_until_ns - self._clock.now_ns()
+        if not 0 < left_ns <= HEIR_NS or not queue.lives(self.place, last.heir):
+            return None
+        return min(left_ns / NS_PER_S, PATIENCE_S / 2)
+
+    # -------------------------------------------------------------------------------------------------- at the lock
+
+    def _attempt(self) -> Victory | Orphaned | None:
+        """Try to take the lock of the file that bears its name now (L23)."""
+        self._sent_ns = self._clock.now_ns()
+        for _ in range(5):
+            if self._lock < 0:
+                self._lock = self.place.open_lock()
+            taken = steps.take_lock(self._lock)
+            if self.place.is_current(self._lock):
+                return self._decide() if taken else None
+            self._close_lock()
+        return None
+
+    def _decide(self) -> Victory | Orphaned | None:
+        try:
+            last = record.read(self.place)
+            if last is not None and self._hold_s(last) is not None:
+                self._close_lock()
+                return None
+            if self._moved:
+                return Orphaned(None)
+            if last is not None and self._may_still_act(last):
+                return Orphaned(last.process)
+            return self._ascend(last)
+        except BaseException:
+            self._close_lock()
+            raise
+
+    def _may_still_act(self, last: record.Record) -> bool:
+        found = os.fstat(self._lock)
+        if last.closed or (last.lock_device, last.lock_inode) == (found.st_dev, found.st_ino):
+            return False
+        return not is_dead(last.process)
+
+    def _ascend(self, last: record.Record | None) -> Victory:
+        """Take a token, make it durable, say who leads, and only then let readers see it."""
+        try:
+            election = self.place.election
+            token, before = counter.mint(self.place, 0 if last is None else last.token, self._seen.highest(election))
+            self._seen.note(election, token)
+            state = self._record(last, token)
+            self._announce(state)
+            wishes.discard(self.place)
+        except BaseException:
+            self._close_lock()
+            raise
+        clean = before == 0 or (last is not None and last.closed and last.token == before)
+        fd, self._lock = self._lock, -1
+        self.withdraw()
+        return Victory(fd, Granted(token=token, sent_ns=self._sent_ns, lease_ns=None, clean=clean), state)
+
+    def _record(self, last: record.Record | None, token: int) -> record.Record:
+        found = os.fstat(self._lock)
+        return record.Record(
+            seq=1 if last is None else last.seq + 1,
+            token=token,
+            candidate=self._candidate.name,
+            nonce=self._candidate.nonce,
+            metadata=dict(self._candidate.metadata),
+            process=this_process(),
+            lock_device=found.st_dev,
+            lock_inode=found.st_ino,
+        )
+
+    def _announce(self, state: record.Record) -> None:
+        """Write the record, show the lock, close the record: whoever watches the record is told by its closing, when
+        all can be seen. A disk that refuses the record does not undo the win.
+        """
+        fd = -1
+        try:
+            try:
+                fd = record.open_for_writing(self.place)
+                steps.write_record(fd, record.pack(state), record.offset(state))
+            except OSError as error:
+                _log.warning("%s: who leads could not be written down: %s", self.place.leader, error)
+            steps.show_lock(self._lock)
+        finally:
+            if fd >= 0:
+                os.close(fd)
+
+    def _close_lock(self) -> None:
+        if self._lock >= 0:
+            fd, self._lock = self._lock, -1
+            os.close(fd)

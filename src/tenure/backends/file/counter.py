@@ -1,0 +1,116 @@
+"""The fencing token's counter: two slots in one file, each with a checksum, in two different blocks of the disk.
+
+The slot that does not hold the highest token is written, so a write that is torn by a crash damages a token that was
+never told, and the other slot decides. Where one slot is bad it held either an older token or, after rot, the one above
+the readable one: the next token skips that one. Both bad is refused: nothing here can know what was given before.
+The file has its full size from the start, so a full disk stops nobody from being elected.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+
+from tenure.backends.file import steps
+from tenure.backends.file.place import Place, retried
+from tenure.errors import BackendRefused
+
+_SLOT = struct.Struct("<8sIQ40xI")  # magic, version, token, reserved, crc32 of all before it
+_MAGIC = b"tenure#\n"
+_VERSION = 1
+SLOT_BYTES = _SLOT.size
+OFFSETS = (0, 4096)
+"""Two blocks: a sector or page that is torn or rots takes one slot with it, not both."""
+FILE_BYTES = OFFSETS[1] + 4096
+TOKEN_LIMIT = 2**63 - 1
+"""Tokens stay within what SQL's BIGINT and JSON readers of 64 bits can compare."""
+
+
+def pack(token: int) -> bytes:
+    """One slot."""
+    head = _SLOT.pack(_MAGIC, _VERSION, token, 0)[:-4]
+    return head + zlib.crc32(head).to_bytes(4, "little")
+
+
+def unpack(data: bytes) -> int | None:
+    """The token of one slot, or None where it is damaged or not of this version."""
+    if len(data) != SLOT_BYTES:
+        return None
+    magic, version, token, crc = _SLOT.unpack(data)
+    if magic != _MAGIC or version != _VERSION or crc != zlib.crc32(data[:-4]) or token > TOKEN_LIMIT:
+        return None
+    return int(token)
+
+
+def image(token: int) -> bytes:
+    """A whole counter file whose highest token is `token`."""
+    slot = pack(token)
+    return (slot.ljust(OFFSETS[1], b"\0") + slot).ljust(FILE_BYTES, b"\0")
+
+
+def slots(fd: int) -> tuple[int | None, int | None]:
+    """Both slots, None for a damaged one."""
+    first, second = (unpack(os.pread(fd, SLOT_BYTES, offset)) for offset in OFFSETS)
+    return first, second
+
+
+def highest(place: Place) -> int | None:
+    """The highest token that was given or begun; 0 where the counter does not exist, None where it is damaged."""
+    try:
+        fd = os.open(place.token, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return 0
+    try:
+        known = [token for token in slots(fd) if token is not None]
+    finally:
+        os.close(fd)
+    return max(known, default=None)
+
+
+def mint(place: Place, recorded: int, seen: int) -> tuple[int, int]:
+    """Take the next token, durably. Returns it and the highest one before it. Only under the lock.
+
+    `recorded` is the token of the leader's record and `seen` the highest that this process knows of: the next is above
+    both, whatever the file says. Raises BackendRefused where the counter is missing or damaged.
+    """
+    try:
+        fd = os.open(place.token, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        if recorded:
+            raise BackendRefused(_advice(place, "is missing, although there were tenures", recorded)) from None
+        replace(place, 0)
+        fd = os.open(place.token, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        first, second = slots(fd)
+        known = [token for token in (first, second) if token is not None]
+        if not known:
+            raise BackendRefused(_advice(place, "is damaged in both of its slots", recorded))
+        before = max(known)
+        step = 1 if len(known) == len(OFFSETS) else 2
+        token = max(before + step, recorded + 1, seen + 1)
+        older = _older(first, second)
+        steps.write_token(fd, pack(token), OFFSETS[older])
+        steps.sync_token(fd)
+    finally:
+        os.close(fd)
+    return token, max(before, recorded, seen)
+
+
+def replace(place: Place, token: int) -> None:
+    """Put a whole new counter in place of the old one, durably. Only under the lock."""
+    retried(lambda: place.put(place.token, image(token), durable=True))
+
+
+def _older(first: int | None, second: int | None) -> int:
+    if first is None or second is None:
+        return 0 if first is None else 1
+    return 0 if first < second else 1
+
+
+def _advice(place: Place, what: str, recorded: int) -> str:
+    known = f"; the last record knows token {recorded}" if recorded else ""
+    return (
+        f"the counter {place.token} {what}. Nothing was changed and nobody was elected: a token given twice would "
+        f"let a stale leader pass{known}. Set a floor that no token was above: tenure doctor {place.election} --floor N"
+    )

@@ -1,0 +1,156 @@
+"""Where one election lives on disk: DIR/<election>/, with the files named here."""
+
+# ruff: noqa: PTH102, PTH104, PTH108, PTH112, PTH116, PTH120 -- paths are plain strings here, used thousands of times a second
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Callable
+
+from tenure.backends.file import steps
+from tenure.errors import BackendRefused
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+TEMPORARY = ".tmp-"
+"""How the names of files begin that are not finished yet. They live in candidates/, where the dead are reaped."""
+
+
+class Place:
+    """The paths of one election, and how its files come into being. `private`: readable by this user only."""
+
+    __slots__ = ("candidates", "directory", "election", "leader", "lock", "private", "root", "token", "wish")
+
+    def __init__(self, root: str, election: str, *, private: bool) -> None:
+        if _NAME.fullmatch(election) is None:
+            raise BackendRefused(
+                f"{election!r} cannot name an election: use up to 128 letters, digits, dots, hyphens and underscores, "
+                f"beginning with a letter or digit"
+            )
+        self.root = root
+        self.election = election
+        self.private = private
+        self.directory = f"{root}/{election}"
+        self.lock = f"{self.directory}/lock"
+        self.token = f"{self.directory}/token"
+        self.leader = f"{self.directory}/leader"
+        self.wish = f"{self.directory}/wish"
+        self.candidates = f"{self.directory}/candidates"
+
+    @property
+    def file_mode(self) -> int:
+        return 0o600 if self.private else 0o666
+
+    def create(self) -> None:
+        """Make the directories, durably: a counter that vanishes with its directory at a power cut would go back."""
+        mode = 0o700 if self.private else 0o777
+        made = [path for path in (*_ancestors(self.root), self.directory) if not os.path.isdir(path)]
+        for path in (*made, self.candidates):
+            try:
+                os.mkdir(path, mode)
+            except FileExistsError:
+                continue
+        for path in made:
+            sync_directory(os.path.dirname(path))
+        if made:
+            sync_directory(self.directory)
+
+    def open_lock(self) -> int:
+        """A descriptor of the lock file, made where it is missing; nothing is locked yet."""
+        return os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, self.file_mode)
+
+    def is_current(self, fd: int) -> bool:
+        """Whether the descriptor is still of the file that everybody else finds under the lock's path."""
+        try:
+            found = os.stat(self.lock, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        ours = os.fstat(fd)
+        return (found.st_ino, found.st_dev) == (ours.st_ino, ours.st_dev)
+
+    def is_held(self) -> bool:
+        """Whether somebody leads, asked without locking anything and without waking anybody."""
+        try:
+            fd = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return False
+        try:
+            return steps.is_shown(fd)
+        finally:
+            os.close(fd)
+
+    def put(self, path: str, data: bytes, *, durable: bool) -> None:
+        """Make or replace the file `path` as a whole: readers and a power cut see the old or the new."""
+        fd = self.begin()
+        try:
+            steps.write_whole(fd.fileno, data, 0)
+            if durable:
+                os.fsync(fd.fileno)
+            fd.rename(path)
+        finally:
+            fd.close()
+        if durable:
+            sync_directory(os.path.dirname(path))
+
+    def begin(self) -> Unfinished:
+        """A file under a temporary name, locked to show that its maker lives."""
+        return Unfinished(f"{self.candidates}/{TEMPORARY}{secrets.token_hex(8)}", self.file_mode)
+
+
+class Unfinished:
+    """A file that does not bear its name yet. Who dies meanwhile leaves it unlocked, and it is reaped."""
+
+    __slots__ = ("fileno", "name")
+
+    def __init__(self, name: str, mode: int) -> None:
+        self.name: str | None = name
+        self.fileno = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        steps.show_lock(self.fileno)
+
+    def rename(self, path: str) -> None:
+        """Give it its name. Raises FileNotFoundError where it was reaped between its making and its locking."""
+        assert self.name is not None
+        os.rename(self.name, path)
+        self.name = None
+
+    def close(self) -> None:
+        """Drop it, unless it was renamed; the descriptor is closed in both cases."""
+        if self.name is not None:
+            remove(self.name)
+            self.name = None
+        os.close(self.fileno)
+
+
+def remove(path: str) -> None:
+    """Remove a file that another process may have removed already."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def retried(attempt: Callable[[], None]) -> None:
+    """Repeat what fails because somebody reaped a temporary in the microseconds before it was locked."""
+    for left in range(4, -1, -1):
+        try:
+            attempt()
+        except FileNotFoundError:
+            if left == 0:
+                raise
+        else:
+            return
+
+
+def _ancestors(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(2, len(parts) + 1)]

@@ -1,0 +1,129 @@
+"""What a leader writes and does while it leads and when it steps down. All of it runs on the worker."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import msgspec
+
+from tenure.backends.file import counter, queue, record, steps, wishes
+from tenure.backends.file.contest import HEIR_NS
+from tenure.backends.file.identity import is_dead, this_process
+from tenure.backends.file.place import Place
+from tenure.clock import Clock
+from tenure.errors import BackendRefused, StaleToken
+
+_log = logging.getLogger(__name__)
+
+
+def end(clock: Clock, place: Place, fd: int, state: record.Record, to: str | None = None) -> None:
+    """Close the tenure in good order, let go of the lock, wake who is next. No error of the disk keeps the lock."""
+    heir = ""
+    try:
+        heir = _find(place, to) if to is not None else ""
+        _close(place, state, heir, clock.now_ns() + HEIR_NS if heir else 0)
+        note = wishes.read(place)
+        if note is not None and note.token == state.token:
+            wishes.discard(place)
+    except OSError as error:
+        _log.warning("%s: the end of tenure %d could not be written down: %s", place.leader, state.token, error)
+    steps.let_go(fd)
+    for path in (place.lock, f"{place.candidates}/{heir}") if heir else (place.lock,):
+        try:
+            steps.poke(path)
+        except OSError as error:  # deleted, or another user's: the closing woke them, and they look by themselves
+            _log.debug("%s: nobody could be woken: %s", path, error)
+
+
+def publish(place: Place, fd: int, state: record.Record, value: str) -> record.Record:
+    """Write the leader's value; returns the state that is now on disk.
+
+    Raises StaleToken where a newer tenure is known, BackendRefused where this one has ended.
+    """
+    found = record.open_for_writing(place)
+    try:
+        last = record.read_open(found)
+        highest = max(0 if last is None else last.token, counter.highest(place) or 0)
+        if highest > state.token:
+            raise StaleToken(state.token, highest)
+        if fd < 0 or not place.is_current(fd):
+            raise BackendRefused(f"tenure {state.token} of {place.election} has ended; nothing was published")
+        state = msgspec.structs.replace(state, seq=_next(last, state), value=value)
+        steps.write_record(found, record.pack(state), record.offset(state))
+    finally:
+        os.close(found)
+    return state
+
+
+def _close(place: Place, state: record.Record, heir: str, until_ns: int) -> None:
+    fd = record.open_for_writing(place)
+    try:
+        last = record.read_open(fd)
+        if last is not None and last.token > state.token:  # our lock file was deleted, and another leads since
+            return
+        state = msgspec.structs.replace(
+            state, seq=_next(last, state), closed=True, value=None, heir=heir, heir_until_ns=until_ns
+        )
+        steps.close_record(fd, record.pack(state), record.offset(state))
+    finally:
+        os.close(fd)
+
+
+def _next(last: record.Record | None, state: record.Record) -> int:
+    return max(state.seq, 0 if last is None else last.seq) + 1
+
+
+def _find(place: Place, name: str) -> str:
+    return next((entry for entry, presence in queue.standing(place) if presence.candidate == name), "")
+
+
+def floor(place: Place, token: int) -> None:
+    """Let every later token be above `token`; repairs a damaged counter. See Backend.floor."""
+    place.create()
+    fd = place.open_lock()
+    try:
+        last = record.read(place)
+        if not steps.take_lock(fd) or not place.is_current(fd) or (last is not None and _may_act(last, fd)):
+            raise BackendRefused(
+                f"somebody leads {place.election}; its counter was not changed. Have the leader resign first"
+            )
+        highest = max(0 if last is None else last.token, counter.highest(place) or 0)
+        if token < highest:
+            raise BackendRefused(
+                f"{place.election} has given token {highest} already; a floor of {token} would go back. "
+                f"Nothing was changed"
+            )
+        if token >= counter.TOKEN_LIMIT:
+            raise BackendRefused(f"{token} is beyond the largest token, {counter.TOKEN_LIMIT}; nothing was changed")
+        counter.replace(place, token)
+        _write_floor(place, fd, token, 1 if last is None else last.seq + 1)
+    finally:
+        os.close(fd)
+
+
+def _may_act(last: record.Record, fd: int) -> bool:
+    found = os.fstat(fd)
+    elsewhere = (last.lock_device, last.lock_inode) != (found.st_dev, found.st_ino)
+    return elsewhere and not last.closed and not is_dead(last.process)
+
+
+def _write_floor(place: Place, lock: int, token: int, seq: int) -> None:
+    """A closed tenure of nobody, so that the next leader finds counter and record in step."""
+    inode = os.fstat(lock)
+    state = record.Record(
+        seq=seq,
+        token=token,
+        candidate="",
+        nonce="",
+        metadata={},
+        process=this_process(),
+        lock_device=inode.st_dev,
+        lock_inode=inode.st_ino,
+        closed=True,
+    )
+    fd = record.open_for_writing(place)
+    try:
+        steps.write_record(fd, record.pack(state), record.offset(state))
+    finally:
+        os.close(fd)

@@ -1,0 +1,232 @@
+"""One daemon thread that does what may block, so that the keeper's loop never does.
+
+A file system that stalls would stop a renewal, a timer, a release of every other election. So each blocking step is a
+job for this thread, and a thread that is stuck in one job for longer than `limit_s` is left to its fate and replaced,
+at most SPARES times at once: beyond that the device is gone, and more threads would only hide it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, ParamSpec, TypeVar
+
+from tenure.errors import BackendUnreachable
+
+SPARES = 8
+"""How many threads may be stuck at once: a disk that swallowed eight calls will not answer a ninth."""
+LIMIT_S = 5.0
+"""A local disk under heavy load answers an fsync within a second or two; NVMe resets take about thirty."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class _Seat:
+    """One thread and what it does now."""
+
+    __slots__ = ("busy_since_s", "replaced", "thread")
+
+    def __init__(self) -> None:
+        self.busy_since_s: float | None = None
+        self.replaced = False
+        self.thread: threading.Thread | None = None
+
+
+class _Job:
+    """A call, and where its answer goes; `future` is None where nobody waits for it."""
+
+    __slots__ = ("call", "future", "loop", "lost")
+
+    def __init__(
+        self,
+        call: Callable[[], Any],
+        loop: asyncio.AbstractEventLoop | None,
+        future: asyncio.Future[Any] | None,
+        lost: Callable[[Any], None] | None,
+    ) -> None:
+        self.call = call
+        self.loop = loop
+        self.future = future
+        self.lost = lost
+
+
+class Worker:
+    """Runs jobs in order on a thread of its own; used from one event loop."""
+
+    def __init__(self, name: str, *, limit_s: float = LIMIT_S) -> None:
+        self._name = name
+        self._limit_s = limit_s
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._seat: _Seat | None = None
+        self._stuck: set[_Seat] = set()
+        self._outstanding = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def run(self, call: Callable[[], T], *, lost: Callable[[T], None] | None = None) -> T:
+        """Run `call` on the thread and return what it returns, or raise what it raises.
+
+        Where the awaiting task is cancelled the call still ends on its thread; what it returned is then given to
+        `lost` there, so that nothing it took is forgotten. Raises BackendUnreachable when too many threads are stuck.
+        """
+        loop = asyncio.get_running_loop()
+        self._ensure(loop)
+        future: asyncio.Future[T] = loop.create_future()
+        self._outstanding += 1
+        self._jobs.put(_Job(call, loop, future, lost))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # The answer may have come in the same turn of the loop as the cancellation: then it is lost as well.
+            if lost is not None and future.done() and not future.cancelled() and future.exception() is None:
+                result = future.result()
+                self.post(lambda: lost(result))
+            raise
+        finally:
+            self._outstanding -= 1
+
+    def post(self, call: Callable[[], object]) -> None:
+        """Run `call` after the jobs before it; nobody waits for it, and its errors are logged."""
+        if self._closed:
+            _quietly(call)
+            return
+        self._start()
+        self._jobs.put(_Job(call, None, None, None))
+
+    async def finish(self, call: Callable[[], object], within_s: float) -> None:
+        """The same, but wait for its end, no longer than `within_s`; it is run even if the caller is cancelled."""
+        if self._closed:
+            _quietly(call)
+            return
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        self._start()
+        self._jobs.put(_Job(partial(_quietly, call), loop, ended, None))
+        await asyncio.wait([ended], timeout=within_s)
+
+    def close(self) -> None:
+        """End the thread after the jobs that are queued now; later calls are refused."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for _ in range(len(self._stuck) + (self._seat is not None)):
+            self._jobs.put(None)
+
+    async def ended(self, within_s: float = 2.0) -> None:
+        """Wait until the closed worker's thread is gone, or no longer than `within_s`."""
+        limit_s = time.monotonic() + within_s
+        while self._seat is not None and self._seat.thread is not None and self._seat.thread.is_alive():
+            if time.monotonic() > limit_s:
+                return
+            await asyncio.sleep(0.0005)
+
+    def forked(self) -> None:
+        """In a forked child: the thread stayed with the parent."""
+        self._closed = True
+        self._seat = None
+        self._timer = None
+        self._jobs = SimpleQueue()
+
+    def _ensure(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._closed:
+            raise BackendUnreachable("this backend was closed; nothing was asked. Connect again")
+        self._replace_if_stuck()
+        self._start()
+        if self._timer is None:
+            self._timer = loop.call_later(self._limit_s, self._look, loop)
+
+    def _start(self) -> None:
+        if self._seat is not None:
+            return
+        seat = _Seat()
+        seat.thread = threading.Thread(target=self._work, args=(seat,), name=self._name, daemon=True)
+        self._seat = seat
+        seat.thread.start()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The one timer: jobs behind a stuck one must not wait for the next caller to notice."""
+        self._timer = None
+        if self._closed or self._outstanding == 0:
+            return
+        try:
+            self._replace_if_stuck()
+            self._start()
+        except BackendUnreachable as error:
+            _log.warning("%s", error)
+        self._timer = loop.call_later(self._limit_s, self._look, loop)
+
+    def _replace_if_stuck(self) -> None:
+        seat = self._seat
+        since_s = None if seat is None else seat.busy_since_s
+        if seat is None or since_s is None or time.monotonic() - since_s <= self._limit_s:
+            return
+        if len(self._stuck) >= SPARES:
+            raise BackendUnreachable(
+                f"{SPARES} calls to the operating system have not returned for {self._limit_s:g} s each; the device "
+                f"may be gone. Grants that are held stay held. Look at the kernel's log, then try again"
+            )
+        seat.replaced = True
+        self._stuck.add(seat)
+        self._seat = None
+
+    def _work(self, seat: _Seat) -> None:
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            seat.busy_since_s = time.monotonic()
+            self._do(job)
+            seat.busy_since_s = None
+            del job  # or the last answer would live until the next one
+            if seat.replaced:
+                self._stuck.discard(seat)
+                return
+
+    def _do(self, job: _Job) -> None:
+        if job.loop is None or job.future is None:
+            _quietly(job.call)
+            return
+        try:
+            result = job.call()
+        except BaseException as error:  # noqa: BLE001 -- it is not swallowed: the one who awaits the job gets it
+            self._tell(job, None, error)
+        else:
+            self._tell(job, result, None)
+
+    def _tell(self, job: _Job, result: object, error: BaseException | None) -> None:
+        assert job.loop is not None
+        try:
+            job.loop.call_soon_threadsafe(self._deliver, job, result, error)
+        except RuntimeError:  # the loop was closed meanwhile: nobody waits any more
+            if error is None and job.lost is not None:
+                lost = job.lost
+                _quietly(lambda: lost(result))
+
+    def _deliver(self, job: _Job, result: object, error: BaseException | None) -> None:
+        assert job.future is not None
+        if job.future.cancelled():
+            if error is None and job.lost is not None:
+                lost = job.lost
+                self.post(lambda: lost(result))
+        elif error is not None:
+            job.future.set_exception(error)
+        else:
+            job.future.set_result(result)
+
+
+def _quietly(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except Exception:  # noqa: BLE001 -- nobody waits for it; the log is the only one left to tell
+        _log.warning("a step that nobody waited for failed", exc_info=True)
