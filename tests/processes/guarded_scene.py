@@ -180,6 +180,11 @@ class Scene:
         )
         return self.adopt(process, events)
 
+    def program(self, *words: str) -> Wrapper:
+        """Start a program of the test's own; it notes no events."""
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, env=self.environment(), process_group=0)
+        return self.adopt(process, self.folder / f"events-{len(self._wrappers)}")
+
     def adopt(self, process: subprocess.Popen[bytes], events: Path) -> Wrapper:
         """Count a process as part of the scene."""
         wrapper = Wrapper(process, events)
