@@ -220,6 +220,7 @@ class Election:
         self.name = self._options.name
         self.candidate = self._options.candidate
         self.url = self._options.backend.url
+        self.grace_s = self._options.budget.grace_ns / NS_PER_S
 
     def lead(self, *, wait: float | None = None) -> AbstractContextManager[Tenure]:
         """Lead for as long as the body runs: `with election.lead() as tenure: ...`.

@@ -44,6 +44,11 @@ class Tenure(Hold):
         self._grant = grant
         self._lost = lost
 
+    @property
+    def keep_open(self) -> tuple[int, ...]:
+        """Descriptors that carry the grant: a process that inherits them keeps it, should this one die before it."""
+        return self._grant.keep_open
+
     async def wait_lost(self) -> Reason:
         """Wait until the tenure is lost and return why; for tasks beside the body, which is cancelled anyway."""
         await self._lost.wait()

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from tenure.backends.base import Backend, Grade, Leader, Reading, Scope, Standing
 from tenure.body import Body, Tenure
+from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError, LeadershipLost
 from tenure.holding.events import Resign, Transfer, Wish
 from tenure.keeper import Keeper
@@ -78,6 +79,7 @@ class Election:
         self.name = self._options.name
         self.candidate = self._options.candidate
         self.url = self._options.backend.url
+        self.grace_s = self._options.budget.grace_ns / NS_PER_S
 
     def lead(self, *, wait: float | None = None) -> AbstractAsyncContextManager[Tenure]:
         """Lead for as long as the body runs: `async with election.lead() as tenure: ...`.

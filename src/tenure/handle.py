@@ -64,6 +64,12 @@ class Hold:
         left_ns = self._holder.deadline_ns - self._clock.now_ns()
         return math.inf if self._holder.deadline_ns == NEVER_NS else max(0.0, left_ns / NS_PER_S)
 
+    @property
+    def deadline_ns(self) -> int | None:
+        """The last instant at which this process may act unless it renews, on CLOCK_BOOTTIME; None without a lease."""
+        deadline_ns = self._holder.deadline_ns
+        return None if deadline_ns == NEVER_NS else deadline_ns
+
     def resign(self) -> None:
         """Step down: the body is told to stop as at any loss, with reason RESIGNED, and the next candidate leads."""
         if not self._forked():

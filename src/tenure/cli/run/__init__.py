@@ -1,0 +1,92 @@
+"""`tenure run NAME -- COMMAND...`: run a command on exactly one of many."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from tenure.cli.options import DURATION, at_option, name_argument
+from tenure.supervise import CommandNotFound, Guardian
+
+if TYPE_CHECKING:
+    from tenure.cli.run.policy import Restart
+
+KILL_S = 0.5
+"""What killing takes on top of the grace that the job gets, on a machine under load."""
+
+
+@click.command(
+    "run",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    short_help="Run a command while this process leads.",
+)
+@name_argument
+@click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+@at_option
+@click.option("--candidate", metavar="NAME", help="Who stands; default: host and process number.")
+@click.option("--priority", type=int, default=0, show_default=True, help="The higher is elected first.")
+@click.option("--lease", type=DURATION, help="The lease to ask for, where the backend gives leases.")
+@click.option("--grace", type=DURATION, help="Time between telling the job to end and killing it; default 9 s.")
+@click.option("--takeover-delay", type=DURATION, default=0.0, help="Wait before leading after an unclean end.")
+@click.option("--once", is_flag=True, help="End with 75 when the tenure is lost, instead of standing again.")
+@click.option(
+    "--restart",
+    type=click.Choice(["never", "on-failure", "always"]),
+    default="never",
+    show_default=True,
+    help="Run the job again after it ended, under the same tenure.",
+)
+@click.option("--hold", type=DURATION, default=0.0, help="Keep leading for so long after the job has ended.")
+@click.option("--wait", "wait", type=DURATION, help="Give up with 124 when not elected for so long.")
+@click.option("--no-wait", is_flag=True, help="Give up at once with 124 when somebody else leads.")
+@click.option("--on-lost", metavar="CMD", help="A shell command to run after a loss, when the job has ended.")
+def command(
+    name: str,
+    command_line: tuple[str, ...],
+    at: str | None,
+    candidate: str | None,
+    priority: int,
+    lease: float | None,
+    grace: float | None,
+    takeover_delay: float,
+    once: bool,
+    restart: Restart,
+    hold: float,
+    wait: float | None,
+    no_wait: bool,
+    on_lost: str | None,
+) -> None:
+    """Lead election NAME and run COMMAND meanwhile; stand by while somebody else leads.
+
+    The command ends before anybody else can lead, with everything it has started. `run` ends with its exit code.
+    """
+    if wait is not None and no_wait:
+        raise click.UsageError("--wait and --no-wait exclude each other; --no-wait is --wait 0")
+    if shutil.which(command_line[0]) is None:
+        raise CommandNotFound(command_line[0])
+    guardian = Guardian.fork()  # before asyncio is imported, and before any thread: see tenure.supervise.job
+    try:
+        import asyncio
+
+        from tenure.cli.run.policy import Policy
+        from tenure.cli.run.wrapper import Wrapper
+        from tenure.election import Election
+
+        election = Election(
+            name,
+            at,
+            candidate=candidate,
+            priority=priority,
+            lease=lease,
+            grace=None if grace is None else grace + KILL_S,
+            takeover_delay=takeover_delay,
+        )
+        policy = Policy(once=once, restart=restart, hold_s=hold, wait_s=0.0 if no_wait else wait, on_lost=on_lost)
+        job_grace_s = election.grace_s * 0.9 if grace is None else grace
+        code = asyncio.run(Wrapper(guardian, election, command_line, policy, job_grace_s).main())
+    finally:
+        guardian.close()
+    sys.exit(code)

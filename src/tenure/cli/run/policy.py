@@ -1,0 +1,50 @@
+"""What `tenure run` does next, as decisions apart from processes: the table of exit codes in the reference is this file.
+
+the job         default           --once            --restart on-failure    --restart always
+ended with 0    0                 0                 0                       runs again
+ended with n    n                 n                 runs again              runs again
+was lost        stands again      75                stands again            stands again
+SIGTERM came    the job's code, 128 + 15 where it does not handle the signal; 128 + 15 while standing by
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Restart = Literal["never", "on-failure", "always"]
+
+LOST_CODE = 75
+"""EX_TEMPFAIL: the tenure was lost and the job stopped; somebody else has it now."""
+QUIET_S = 60.0
+"""A job that ran for so long is restarted without memory of earlier failures."""
+PAUSE_S = (1.0, 60.0)
+"""The first and the longest pause before a job that ended is run again (systemd: 100 ms; supervisord: 1 s, 2 s, ...)."""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The user's choices."""
+
+    once: bool = False
+    restart: Restart = "never"
+    hold_s: float = 0.0
+    wait_s: float | None = None
+    on_lost: str | None = None
+
+    def runs_again(self, code: int) -> bool:
+        """Whether a job that ended by itself with `code` is run again under the same tenure."""
+        return self.restart == "always" or (self.restart == "on-failure" and code != 0)
+
+
+class Pauses:
+    """How long to wait before the next run of a job: doubling, and from the start after a long run."""
+
+    def __init__(self) -> None:
+        self._next_s = PAUSE_S[0]
+
+    def after(self, ran_s: float) -> float:
+        if ran_s >= QUIET_S:
+            self._next_s = PAUSE_S[0]
+        pause_s, self._next_s = self._next_s, min(2 * self._next_s, PAUSE_S[1])
+        return pause_s
