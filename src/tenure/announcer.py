@@ -48,7 +48,7 @@ class Announcer:
 
     def tell(self, notice: Notice) -> None:
         """Queue `notice`; never blocks for longer than the queue's own lock is held. Any thread."""
-        if not self._subscribers and not _log.isEnabledFor(_LEVELS[type(notice)]):
+        if not self._subscribers and not _log.isEnabledFor(level(notice)):
             return
         with self._condition:
             self._dropped += len(self._queue) == QUEUE_LIMIT
@@ -89,12 +89,19 @@ class Announcer:
             self._tell_all(notice)
 
     def _tell_all(self, notice: Notice) -> None:
-        _log.log(_LEVELS[type(notice)], "%s", describe(notice), extra={"notice": notice})
+        _log.log(level(notice), "%s", describe(notice), extra={"notice": notice})
         for callback in self._subscribers:
             try:
                 callback(notice)
             except Exception:  # noqa: BLE001  a subscriber's error is its own: the next one, and the keeper, must not suffer from it
                 _log.exception("a subscriber failed on %s", type(notice).__name__)
+
+
+def level(notice: Notice) -> int:
+    """How loud `notice` is logged. A campaign that is over was told to whoever waited for it: no need to be loud."""
+    if isinstance(notice, notices.CampaignFailed) and notice.retry_at_ns is None:
+        return logging.DEBUG
+    return _LEVELS[type(notice)]
 
 
 def describe(notice: Notice) -> str:

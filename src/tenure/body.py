@@ -197,7 +197,8 @@ class Body:
         self._seat.post(events.BodyLeft())
         cancelled = await self._released()
         _HELD[task].discard(self._options.key)
-        if asyncio.current_task() is not task:
+        is_elsewhere = asyncio.current_task() is not task
+        if is_elsewhere:
             raise ConfigurationError("a tenure was left in another task than it was entered in; it was released")
         for _ in range(self._cancels):
             task.uncancel()

@@ -68,7 +68,7 @@ class NotElected(TenureError, TimeoutError):
         self.detail = detail
 
     def __str__(self) -> str:
-        because = f" (last failure: {self.detail})" if self.detail else ""
+        because = f" ({self.detail})" if self.detail else ""
         return f"not elected for {self.election!r} within {self.waited_s:g} s{because}; wait longer, or try again later"
 
 

@@ -27,7 +27,7 @@ class Hold:
         self.election = holder.election
         self.candidate = holder.candidate
         self.token = holder.token
-        """The fencing token: greater than those of all earlier tenures of this election. Hand it to what you write to."""
+        """The fencing token, greater than that of any earlier tenure; hand it to whatever you write to."""
         self._holder = holder
         self._clock = clock
         self._steering = steering

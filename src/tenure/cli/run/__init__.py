@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenure.cli.options import DURATION, at_option, name_argument
+from tenure.cli.options import DURATION, at_option, name_argument, talk_options
 from tenure.supervise import CommandNotFound, Guardian
 
 if TYPE_CHECKING:
@@ -18,11 +18,7 @@ KILL_S = 0.5
 """What killing takes on top of the grace that the job gets, on a machine under load."""
 
 
-@click.command(
-    "run",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-    short_help="Run a command while this process leads.",
-)
+@click.command("run", short_help="Run a command while this process leads.")
 @name_argument
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @at_option
@@ -42,8 +38,9 @@ KILL_S = 0.5
 @click.option("--hold", type=DURATION, default=0.0, help="Keep leading for so long after the job has ended.")
 @click.option("--wait", "wait", type=DURATION, help="Give up with 124 when not elected for so long.")
 @click.option("--no-wait", is_flag=True, help="Give up at once with 124 when somebody else leads.")
+@talk_options
 @click.option("--on-lost", metavar="CMD", help="A shell command to run after a loss, when the job has ended.")
-def command(
+def command(  # noqa: PLR0917  click hands over every option by name
     name: str,
     command_line: tuple[str, ...],
     at: str | None,

@@ -1,4 +1,4 @@
-"""What `tenure run` does next, as decisions apart from processes: the table of exit codes in the reference is this file.
+"""What `tenure run` does next, as decisions apart from processes; the reference shows the same table of exit codes.
 
 the job         default           --once            --restart on-failure    --restart always
 ended with 0    0                 0                 0                       runs again
@@ -20,7 +20,7 @@ LOST_CODE = 75
 QUIET_S = 60.0
 """A job that ran for so long is restarted without memory of earlier failures."""
 PAUSE_S = (1.0, 60.0)
-"""The first and the longest pause before a job that ended is run again (systemd: 100 ms; supervisord: 1 s, 2 s, ...)."""
+"""The first and the longest pause before a job is run again (systemd: 100 ms each time; supervisord: 1 s, 2 s, 3 s)."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
