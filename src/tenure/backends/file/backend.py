@@ -165,6 +165,15 @@ def open_file(
 
 
 def _check(candidate: Candidate) -> None:
+    try:
+        _check_sizes(candidate)
+    except UnicodeEncodeError as error:
+        raise BackendRefused(
+            f"a candidate's name or metadata has no form in UTF-8 ({error}); it did not stand"
+        ) from None
+
+
+def _check_sizes(candidate: Candidate) -> None:
     if len(candidate.name.encode()) > NAME_LIMIT_BYTES or len(candidate.nonce.encode()) > NAME_LIMIT_BYTES:
         raise BackendRefused(
             f"a candidate's name may have {NAME_LIMIT_BYTES} bytes; this one did not stand. Shorten it"

@@ -301,7 +301,7 @@ class Contest:
         return not is_dead(last.process)
 
     def _ascend(self, last: record.Record | None) -> Victory:
-        """Take a token, make it durable, say who leads, and only then let readers see it."""
+        """Take a token, make it durable, and only then let readers see who leads."""
         try:
             election = self.place.election
             token, before = counter.mint(self.place, 0 if last is None else last.token, self._seen.highest(election))
@@ -331,20 +331,18 @@ class Contest:
         )
 
     def _announce(self, state: record.Record) -> None:
-        """Write the record, show the lock, close the record: whoever watches the record is told by its closing, when
-        all can be seen. A disk that refuses the record does not undo the win.
+        """Show the lock, then write the record: a lock that is seen with the counter and the record in step is that
+        leader's. A disk that refuses the record does not undo the win.
         """
-        fd = -1
+        steps.show_lock(self._lock)
         try:
+            fd = record.open_for_writing(self.place)
             try:
-                fd = record.open_for_writing(self.place)
                 steps.write_record(fd, record.pack(state), record.offset(state))
-            except OSError as error:
-                _log.warning("%s: who leads could not be written down: %s", self.place.leader, error)
-            steps.show_lock(self._lock)
-        finally:
-            if fd >= 0:
+            finally:
                 os.close(fd)
+        except OSError as error:
+            _log.warning("%s: who leads could not be written down: %s", self.place.leader, error)
 
     def _close_lock(self) -> None:
         if self._lock >= 0:

@@ -63,7 +63,10 @@ class FileGrant(Grant):
                 await self._tools.worker.run(partial(self._release, to))
 
     async def publish(self, value: str) -> None:
-        size = len(value.encode())
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError as error:
+            raise BackendRefused(f"the value has no form in UTF-8 ({error}); nothing was published") from None
         if size > VALUE_LIMIT_BYTES:
             raise BackendRefused(
                 f"the value has {size} bytes, and {VALUE_LIMIT_BYTES} are allowed; nothing was published. Publish an "

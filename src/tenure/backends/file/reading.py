@@ -39,22 +39,28 @@ async def read(tools: Tools, place: Place) -> Reading:
 
 def _look(tools: Tools, place: Place, *, patient: bool) -> _Look:
     state, held = _state(place)
-    counted = counter.highest(place)
+    counted = counter.highest(place)  # after the lock was asked for: whoever wins takes a token before showing the lock
     recorded = 0 if state is None else state.token
-    token = max(counted or 0, recorded)
-    leader: Leader | None = None
-    if held:
-        if patient and state is not None and (state.closed or identity.is_dead(state.process)):
-            return _Look(Reading(leader=None, token=token, candidates=()), doubtful=True)
-        leader = _leader(place, state, token)
+    if patient and _is_doubtful(state, counted, held=held):
+        return _Look(Reading(leader=None, token=recorded, candidates=()), doubtful=True)
+    tools.seen.note(place.election, max(counted or 0, recorded))
+    leader = _leader(place, state, max(counted or 0, recorded)) if held else None
     if counted is None:
         damage = f"the counter {place.token} is damaged; see tenure doctor {place.election}"
         if leader is None:
             raise BackendRefused(f"{damage}. Nothing was changed, and nobody can be elected until it has a floor")
         leader = msgspec.structs.replace(leader, warning=f"{leader.warning}; {damage}".removeprefix("; "))
-    tools.seen.note(place.election, token)
+    # A token that the counter has and no record knows was never told to anybody: its winner is at work, or died.
+    token = (recorded or counted or 0) if leader is None else leader.token
     nonce = "" if leader is None or state is None else state.nonce
     return _Look(Reading(leader=leader, token=token, candidates=_candidates(place, nonce)), doubtful=False)
+
+
+def _is_doubtful(state: record.Record | None, counted: int | None, *, held: bool) -> bool:
+    """Whether this looks like the middle of a win, a release or a death, which is over in a moment."""
+    if state is None:
+        return bool(held or counted)
+    return held and (state.closed or (counted or 0) > state.token or identity.is_dead(state.process))
 
 
 def _state(place: Place) -> tuple[record.Record | None, bool]:

@@ -1,7 +1,7 @@
 """The steps of a tenure at which a process may die, one function each, called as `steps.<name>` from everywhere.
 
 Tests wrap them to kill the process before or after; production code never replaces them. In their order: take_lock,
-write_token, sync_token, write_record, show_lock, (the tenure), close_record, let_go, poke.
+write_token, sync_token, show_lock, write_record, (the tenure), close_record, let_go, poke.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from functools import partial
 
+import msgspec
+
 from tenure.backends.base import Reading
 from tenure.backends.file import reading
 from tenure.backends.file.inotify import (
@@ -48,7 +50,9 @@ async def watch(tools: Tools, place: Place) -> AsyncGenerator[Reading, None]:
             bell.hush()
             seeing = await tools.worker.run(partial(_set, watches, place, news))
             found = await reading.read(tools, place)
-            if last is None or (found != last and found.token >= last.token):
+            if last is not None:
+                found = msgspec.structs.replace(found, token=max(found.token, last.token))
+            if found != last and not _is_older(found, last):
                 last = found
                 yield found
                 continue
@@ -56,6 +60,11 @@ async def watch(tools: Tools, place: Place) -> AsyncGenerator[Reading, None]:
             await bell.wait(plan.popleft() if plan else blind_s)
     finally:
         tools.worker.post(partial(watches.set, {}))
+
+
+def _is_older(found: Reading, last: Reading | None) -> bool:
+    leaders = (found.leader, None if last is None else last.leader)
+    return leaders[0] is not None and leaders[1] is not None and leaders[0].token < leaders[1].token
 
 
 def _set(watches: Watches, place: Place, news: News) -> bool:
