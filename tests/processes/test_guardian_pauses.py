@@ -76,6 +76,7 @@ def test_L4_a_stopped_guardian_is_replaced_by_its_wrapper(scene: Scene) -> None:
     script = f"trap 'echo ended > {said}; exit 9' TERM; echo > {ready}; while :; do sleep 0.05; done"
     wrapper = scene.run("sh", "-c", script)
     until(ready.exists, "the job has set its trap")
+    wrapper.event("started")
     stop(wrapper.guardian)
 
     os.kill(wrapper.pid, signal.SIGTERM)

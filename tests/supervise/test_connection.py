@@ -87,7 +87,7 @@ def test_what_cannot_be_killed_is_told(process: subprocess.Popen[bytes]) -> None
 
     async def scene() -> None:
         async with played(process) as stage:
-            await stage.start(Started(NO_SUCH_PID, ""))
+            await stage.start(Started(NO_SUCH_PID))
             stopping = asyncio.create_task(stage.connection.stop(signal.SIGTERM))
             await stage.until_stop()
             stage.report(Ending(Because.ORDER))
@@ -111,7 +111,7 @@ def test_a_silent_guardian_is_killed_and_replaced(process: subprocess.Popen[byte
 
     async def scene() -> None:
         async with played(process) as stage:
-            await stage.start(Started(NO_SUCH_PID, ""))
+            await stage.start(Started(NO_SUCH_PID))
             stopping = asyncio.create_task(stage.connection.stop(signal.SIGTERM))
             await stage.until_stop()
             if acknowledges:
@@ -131,7 +131,7 @@ def test_a_report_that_the_guardian_left_when_it_died_counts(process: subprocess
 
     async def scene() -> None:
         async with played(process) as stage:
-            await stage.start(Started(NO_SUCH_PID, ""))
+            await stage.start(Started(NO_SUCH_PID))
             stage.report(Ended(3, Because.ITSELF))
             process.kill()
             assert await asyncio.wait_for(stage.connection.ended(), 30) == 3

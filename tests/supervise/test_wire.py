@@ -56,7 +56,7 @@ def test_each_order_arrives_as_it_was_given(pair: tuple[Channel, Channel], order
 @pytest.mark.parametrize(
     "report",
     [
-        Started(3, "/run/x"),
+        Started(3),
         Refused("exec", 2),
         Paused(20),
         Ending(Because.WRAPPER),

@@ -20,7 +20,7 @@ from typing import assert_never
 from tenure.clock import Clock
 from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError
-from tenure.supervise.deadline_file import DeadlineFile
+from tenure.supervise.deadline_file import sweep
 from tenure.supervise.ending import Ending
 from tenure.supervise.errors import CommandNotExecutable, CommandNotFound, GuardianDied, JobError, JobSurvived
 from tenure.supervise.processes import Family, GroupLeader, Process, children_of, identify, is_stopped
@@ -64,7 +64,6 @@ class _Job:
         self.deadline_ns = deadline_ns
         self.spared = spared
         self.pid: int | None = None
-        self.deadline_file = ""
         self.has_begun = asyncio.Event()
         self.is_over = asyncio.Event()
         self.outcome: int | JobError | ConfigurationError = 0
@@ -201,7 +200,7 @@ class Connection:
         ending = self._own_ending(job, now_ns)
         while not ending.step(self._clock.now_ns()) and self._clock.now_ns() < now_ns + STUBBORN_S * NS_PER_S:
             select.poll().poll(round(LOOK_AGAIN_S * 1000))
-        self._forget_deadline_file(job)
+        sweep()
         self._finish(job, GuardianDied())
 
     # ---------------------------------------------------------------------------------------------------- reports
@@ -217,8 +216,8 @@ class Connection:
 
     def _note(self, job: _Job, report: Report) -> None:
         match report:
-            case Started(pid, deadline_file):
-                job.pid, job.deadline_file = pid, deadline_file
+            case Started(pid):
+                job.pid = pid
                 job.has_begun.set()
             case Refused(problem, error):
                 self._finish(job, self._refusal(problem, error))
@@ -300,7 +299,7 @@ class Connection:
         if job.is_over.is_set():  # it had ended everything, and its last report was still to be read
             return
         now_ns = self._clock.now_ns()
-        self._forget_deadline_file(job)
+        sweep()  # the job holds nothing any more
         leader = None if job.pid is None else GroupLeader(job.pid)
         ending = self._own_ending(job, now_ns, leader)
         while not ending.step(self._clock.now_ns()):
@@ -310,6 +309,7 @@ class Connection:
                 self._finish(job, JobSurvived(pids))
                 return
             await asyncio.sleep(LOOK_AGAIN_S)
+        sweep()  # once more: a job killed between fork and exec had the guardian's lock, too
         status = None if leader is None else leader.status
         self._finish(job, status if job.stop_asked and status is not None else GuardianDied(status))
 
@@ -339,10 +339,6 @@ class Connection:
             self._loop.remove_reader(self._channel.fileno())
             self._loop.remove_reader(self._pidfd)
         self._is_listening = False
-
-    def _forget_deadline_file(self, job: _Job) -> None:
-        if job.deadline_file:
-            DeadlineFile.of_dead_guardian(job.deadline_file).remove()
 
 
 def _say(line: str) -> None:

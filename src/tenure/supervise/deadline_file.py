@@ -45,9 +45,9 @@ def holds(path: str | os.PathLike[str], for_s: float, now_ns: int) -> bool:
 class DeadlineFile:
     """The file of one guardian."""
 
-    def __init__(self, directory: Path, lock: int | None = None) -> None:
+    def __init__(self, directory: Path, lock: int) -> None:
         self._directory = directory
-        self._lock = lock
+        self._lock: int | None = lock
         self.path = directory / _NAME
 
     @classmethod
@@ -69,11 +69,6 @@ class DeadlineFile:
                 os.close(lock)  # a sweeper was faster than our lock, and removed the new directory
         except OSError as error:
             raise _unusable(place, error) from error
-
-    @classmethod
-    def of_dead_guardian(cls, path: str) -> DeadlineFile:
-        """The file that a guardian, now dead, left at `path`."""
-        return cls(Path(path).parent)
 
     def write(self, deadline_ns: int | None) -> None:
         """Replace the deadline. Where that fails the old one stays: it comes sooner, so it is safe."""
@@ -100,6 +95,12 @@ class DeadlineFile:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def sweep() -> None:
+    """Remove what guardians left that were killed; what cannot be removed now is left to the next."""
+    with contextlib.suppress(ConfigurationError, OSError):
+        _sweep(_private_place())
 
 
 def _private_place() -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 
-from tenure.supervise.processes import Family, GroupLeader, Process, send
+from tenure.supervise.processes import Family, GroupLeader, Process, send, stat
 
 LINGER_NS = 100_000_000
 """How long what the main process left may go on unasked after it ended by itself. A shell's `> >(tee log)` is one of
@@ -27,7 +27,8 @@ class Ending:
         self._leader = leader
         self.tell_at_ns = tell_at_ns
         self.kill_at_ns = kill_at_ns
-        self._told: set[Process] = set()
+        self.told: dict[Process, str] = {}
+        """Those whom the end of the main process left and who were told to end, with their names."""
         self._killed: set[Process] = set()
 
     def tell(self, number: int, now_ns: int) -> None:
@@ -64,15 +65,13 @@ class Ending:
             return self.tell_at_ns - now_ns
         return self.kill_at_ns - now_ns
 
-    def told(self) -> list[Process]:
-        """Those whom the end of the main process left, and who were told to end."""
-        return sorted(self._told)
-
     def _tell_the_rest(self) -> None:
-        for process in set(self._family.members()) - self._told:
-            self._told.add(process)
-            send(process, signal.SIGTERM)
-            send(process, signal.SIGCONT)
+        for process in self._family.members():
+            if process not in self.told:
+                found = stat(process.pid)
+                self.told[process] = "?" if found is None else found.name
+                send(process, signal.SIGTERM)
+                send(process, signal.SIGCONT)
 
     def _kill(self) -> None:
         """Kill until no new face shows: what forked while it was being killed has left children to kill."""

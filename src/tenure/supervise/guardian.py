@@ -27,7 +27,7 @@ from tenure.errors import ConfigurationError
 from tenure.supervise.deadline_file import DeadlineFile
 from tenure.supervise.ending import LINGER_NS, Ending
 from tenure.supervise.launch import failure, launch, move_up
-from tenure.supervise.processes import Family, GroupLeader, become_subreaper, set_name, stat
+from tenure.supervise.processes import Family, GroupLeader, become_subreaper, set_name
 from tenure.supervise.wire import (
     Because,
     Channel,
@@ -260,7 +260,9 @@ class _Guardian:
         now_ns = self._clock.now_ns()
         if job.deadline_ns is not None and now_ns >= job.deadline_ns:
             self._kill_at_deadline(job, now_ns)
-        if job.ending is None:
+        if (
+            job.ending is None and job.exec_pipe is None
+        ):  # an end before the exec is the exec's failure: see above, soon
             self._family.reap(keep=job.leader.pid)
             job.leader.look()
             if job.leader.has_ended:
@@ -279,8 +281,7 @@ class _Guardian:
         os.close(pipe)
         job.exec_pipe = None
         if error == 0:
-            assert self._deadline_file is not None
-            self._reports.append(Started(job.leader.pid, str(self._deadline_file.path)))
+            self._reports.append(Started(job.leader.pid))
             return True
         job.leader.reap()
         self._job = None
@@ -315,14 +316,14 @@ class _Guardian:
             job.ending.hasten(now_ns)
 
     def _go_on_ending(self, job: _Job, ending: Ending, now_ns: int) -> None:
-        if ending.step(now_ns):
+        is_over = ending.step(now_ns)
+        if ending.told and job.because is Because.ITSELF and not job.is_left_behind_told:
+            job.is_left_behind_told = True
+            some = [f"{process.pid} ({name})" for process, name in sorted(ending.told.items())[:NAMED]]
+            self._reports.append(LeftBehind(job.leader.status or 0, len(ending.told), some))
+        if is_over:
             self._finish(job)
             return
-        told = ending.told()
-        if told and job.because is Because.ITSELF and not job.is_left_behind_told:
-            job.is_left_behind_told = True
-            some = [f"{process.pid} ({found.name})" for process in told[:NAMED] if (found := stat(process.pid))]
-            self._reports.append(LeftBehind(job.leader.status or 0, len(told), some))
         if now_ns >= ending.kill_at_ns and now_ns - job.reported_ns >= PATROL_NS:
             job.reported_ns = now_ns
             self._reports.append(Remaining([process.pid for process in self._family.members()[:NAMED]]))
@@ -331,7 +332,7 @@ class _Guardian:
         """Nobody is left: only now the descriptors go."""
         if job.exec_pipe is not None:  # ended before its exec; what waits for it is answered all the same
             os.close(job.exec_pipe)
-            self._reports.append(Started(job.leader.pid, ""))
+            self._reports.append(Started(job.leader.pid))
         for descriptor in job.inherited:
             os.close(descriptor)
         if self._deadline_file is not None:

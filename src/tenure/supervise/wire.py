@@ -71,7 +71,6 @@ class Started(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """The command was executed."""
 
     pid: int
-    deadline_file: str
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag=True):
