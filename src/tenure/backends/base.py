@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from tenure.clock import Clock
+from tenure.errors import BackendRefused
 from tenure.holding.events import Deposed, Granted, Wish
 
 Grade = Literal["A", "B", "C"]
@@ -162,6 +163,10 @@ class Backend(ABC):
     @abstractmethod
     async def floor(self, election: str, token: int) -> None:
         """Let every later token be above `token`. Raises BackendRefused while somebody leads, or to go back."""
+
+    async def elections(self) -> tuple[str, ...]:
+        """Every election that anybody ever stood for, in no order. Raises BackendRefused where nobody can list them."""
+        raise BackendRefused(f"{self.url} cannot list its elections; name the one that you mean")
 
     @abstractmethod
     async def close(self) -> None:

@@ -29,7 +29,7 @@ from tenure.backends.base import METADATA_LIMIT_BYTES, Backend, Candidate, Capab
 from tenure.backends.file import campaign, filesystems, reading, record, tenures, watching, wishes
 from tenure.backends.file.failures import translating
 from tenure.backends.file.grant import FileGrant
-from tenure.backends.file.place import Place
+from tenure.backends.file.place import Place, places
 from tenure.backends.file.sentry import Sentry
 from tenure.backends.file.tools import Tools
 from tenure.clock import BootClock, Clock
@@ -108,6 +108,10 @@ class FileBackend(Backend):
         with translating(place.directory):
             await self._tools.worker.run(partial(tenures.floor, place, token))
         self._tools.seen.note(election, token)
+
+    async def elections(self) -> tuple[str, ...]:
+        with translating(self._root):
+            return await self._tools.worker.run(partial(places, self._root))
 
     async def close(self) -> None:
         if self._tools.closed:

@@ -122,6 +122,16 @@ class Unfinished:
         os.close(self.fileno)
 
 
+def places(root: str) -> tuple[str, ...]:
+    """The elections below `root`; a directory that holds no candidates/ is somebody else's."""
+    try:
+        with os.scandir(root) as found:
+            names = [entry.name for entry in found if _NAME.fullmatch(entry.name)]
+    except FileNotFoundError:  # nobody has stood for anything there yet
+        return ()
+    return tuple(name for name in names if os.path.isdir(f"{root}/{name}/candidates"))
+
+
 def remove(path: str) -> None:
     """Remove a file that another process may have removed already."""
     try:
