@@ -74,6 +74,13 @@ at_option = click.option(
 output_option = click.option(
     "-o", "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="How to print."
 )
+wait_option = click.option(
+    "--wait",
+    type=DURATION,
+    default=10.0,
+    show_default="10s",
+    help="How long to wait until it has happened; 0 leaves the wish and does not wait.",
+)
 
 
 def talk_options(function: _F) -> _F:

@@ -1,0 +1,66 @@
+"""How the commands print: data on stdout as a table or as JSON, with nothing in it that could steer a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import click
+import msgspec
+
+from tenure.backends.base import Leader, Standing
+
+Format = Literal["table", "json", "jsonl"]
+_COLOURS = {"led": "green", "vacant": "yellow", "unknown": "red", "ok": "green", "look": "yellow", "bad": "red"}
+
+
+def document(value: object) -> None:
+    """Print `value` as one JSON document for people and programs."""
+    write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def line_of_json(value: object) -> None:
+    """Print `value` as one JSON object on one line."""
+    write(msgspec.json.encode(value).decode())
+
+
+def write(text: str) -> None:
+    """Print a line now: whoever reads it waits for it."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def rows(lines: Iterable[Sequence[str]]) -> None:
+    """Print lines of cells in columns; a colour is put around the known words of the last step, see `word`."""
+    table = [tuple(line) for line in lines]
+    if not table:
+        return
+    widths = [max(len(click.unstyle(line[column])) for line in table) for column in range(len(table[0]))]
+    for line in table:
+        cells = [cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(line, widths, strict=True)]
+        write("  ".join(cells).rstrip())
+
+
+def word(text: str) -> str:
+    """A state, in its colour where colours are wanted: on a terminal, unless NO_COLOR is set."""
+    colour = _COLOURS.get(text)
+    if colour is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return click.style(text, fg=colour)
+
+
+def plain(text: str) -> str:
+    """Text that another process chose, with every character escaped that could move a cursor or break a line."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def leader_in_words(leader: Leader | None) -> str:
+    """Who leads, in a few words."""
+    return "nobody" if leader is None else f"{plain(leader.candidate)} (token {leader.token})"
+
+
+def metadata_in_words(who: Leader | Standing) -> str:
+    """What a candidate says about itself, such as `host=web-1 pid=4711`."""
+    return " ".join(f"{plain(key)}={plain(value)}" for key, value in sorted(who.metadata.items()))

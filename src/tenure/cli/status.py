@@ -1,0 +1,120 @@
+"""`tenure status`: who leads, since when, and who waits."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from tenure.backends.base import Leader, Standing
+from tenure.cli import exits
+from tenure.cli.connection import Connection, Where
+from tenure.cli.exits import Exit
+from tenure.cli.options import ELECTION, at_option, output_option, talk_options
+from tenure.cli.output import Format, document, line_of_json, metadata_in_words, plain, rows, word, write
+from tenure.errors import BackendError
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """One election as `status` saw it; `state` is "led", "vacant", or "unknown" where `error` says why."""
+
+    election: str
+    state: str
+    leader: Leader | None = None
+    token: int | None = None
+    """The highest token given so far."""
+    candidates: tuple[Standing, ...] = ()
+    """Who waits, in the order in which they would be elected."""
+    error: str | None = None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What `-o json` prints."""
+
+    at: Where
+    elections: list[Seen]
+
+
+@click.command("status")
+@click.argument("names", metavar="[NAME]...", nargs=-1, type=ELECTION)
+@at_option
+@output_option
+@talk_options
+def command(names: tuple[str, ...], at: str | None, output: Format) -> int:
+    """Say who leads the election NAME, with which token, and who waits; without NAME, of every election.
+
+    Ends with 0 where somebody leads each of them, 3 where nobody leads one, 69 where the backend cannot be reached.
+    """
+    connection = Connection(at)
+    looks = _look(connection, names or tuple(connection.elections()))
+    seen = [one for one, _ in looks]
+    _print(connection.where, seen, output, detailed=len(names) == 1)
+    for one in seen:
+        exits.say(one.error or "")
+    if not seen:
+        exits.say(f"nobody ever stood for an election at {connection.where.url}")
+    return max((code for _, code in looks), default=Exit.NO)
+
+
+def _look(connection: Connection, names: tuple[str, ...]) -> list[tuple[Seen, int]]:
+    """Look at all of them at once, each with its exit code: the time is that of the slowest, not the sum."""
+    under_way = [(name, connection.reading(name)) for name in names]
+    looks: list[tuple[Seen, int]] = []
+    for name, future in under_way:
+        try:
+            reading = future.result()
+        except BackendError as error:
+            looks.append((Seen(election=name, state="unknown", error=str(error)), exits.code_of(error) or Exit.FAILURE))
+            continue
+        seen = Seen(
+            election=name,
+            state="vacant" if reading.leader is None else "led",
+            leader=reading.leader,
+            token=reading.token,
+            candidates=reading.candidates,
+        )
+        looks.append((seen, Exit.NO if reading.leader is None else Exit.DONE))
+    return looks
+
+
+def _print(where: Where, seen: list[Seen], form: Format, *, detailed: bool) -> None:
+    if form == "json":
+        document(Status(where, seen))
+    elif form == "jsonl":
+        for one in seen:
+            line_of_json(msgspec.to_builtins(one) | {"at": where.url})
+    elif detailed:
+        rows([*_details(seen[0]), ("at", str(where))])
+    elif seen:
+        heads = ("ELECTION", "STATE", "LEADER", "TOKEN", "CANDIDATES", "WARNING")
+        rows([heads, *map(_row, seen)])
+        write(f"at {where}")
+    else:
+        write(f"at {where}")
+
+
+def _row(one: Seen) -> tuple[str, ...]:
+    return (
+        one.election,
+        word(one.state),
+        plain(one.leader.candidate) if one.leader else "-",
+        "-" if one.token is None else str(one.token),
+        str(len(one.candidates)),
+        plain(one.leader.warning) if one.leader else "",
+    )
+
+
+def _details(one: Seen) -> list[tuple[str, str]]:
+    lines = [("election", one.election), ("state", word(one.state))]
+    if one.leader is not None:
+        lines.append(("leader", plain(one.leader.candidate)))
+        lines += [(plain(key), plain(value)) for key, value in sorted(one.leader.metadata.items())]
+        if one.leader.value is not None:
+            lines.append(("value", plain(one.leader.value)))
+        if one.leader.warning:
+            lines.append(("warning", plain(one.leader.warning)))
+    if one.token is not None:
+        lines.append(("token", str(one.token)))
+    for place, standing in enumerate(one.candidates, start=1):
+        about = [plain(standing.candidate), f"priority={standing.priority}", metadata_in_words(standing)]
+        lines.append((f"candidate {place}", " ".join(filter(None, about))))
+    return lines

@@ -1,0 +1,146 @@
+"""`tenure watch`: each change of leader as it comes, with the gap between leaders."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import assert_never
+
+import click
+import msgspec
+
+from tenure.backends.base import Leader
+from tenure.cli.connection import Connection
+from tenure.cli.exits import Stop
+from tenure.cli.options import DURATION, at_option, name_argument, output_option, talk_options
+from tenure.cli.output import Format, document, leader_in_words, line_of_json, plain, word, write
+from tenure.durations import NS_PER_S
+from tenure.views import Led, Unknown, Vacant, View
+
+NS_PER_MS = 1_000_000
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One view, as `-o json` and `-o jsonl` print it; `view` is "led", "vacant" or "unknown"."""
+
+    time: str
+    """Wall time, for reading only."""
+    election: str
+    view: str
+    leader: Leader | None = None
+    gap_ms: float | None = None
+    """From the end of the last leader to this one, as seen here; null where no end was seen."""
+    for_s: float | None = None
+    """How long nobody has been able to tell."""
+    last: Leader | None = None
+    """With "unknown": who led when the backend last answered. Nobody knows whether it still does."""
+
+
+class Gaps:
+    """Measures how long nobody led between two leaders."""
+
+    def __init__(self) -> None:
+        self._token = 0
+        self._since_ns: int | None = None
+
+    def see(self, came_ns: int, view: View) -> float | None:
+        """Take the next view; the gap in milliseconds where it ends one."""
+        match view:
+            case Led(leader):
+                gap_ms = None if self._since_ns is None else (came_ns - self._since_ns) / NS_PER_MS
+                self._token, self._since_ns = leader.token, None
+                return gap_ms
+            case Vacant():
+                if self._token and self._since_ns is None:
+                    self._since_ns = came_ns
+            case Unknown():
+                self._token, self._since_ns = 0, None  # who led meanwhile, and how long, was not seen
+            case _:
+                assert_never(view)
+        return None
+
+
+@click.command("watch")
+@name_argument
+@at_option
+@click.option("--count", type=click.IntRange(min=1), help="End after so many lines.")
+@click.option(
+    "--for", "for_s", type=DURATION, envvar="TENURE_WATCH_FOR", allow_from_autoenv=False, help="End after so long."
+)
+@output_option
+@talk_options
+def command(name: str, at: str | None, count: int | None, for_s: float | None, output: Format) -> None:
+    """Print who leads the election NAME now, and then each change as it comes.
+
+    A line with "unknown" means that the backend cannot be asked: somebody may lead, and nobody here knows who.
+    """
+    until_ns = None if for_s is None else time.monotonic_ns() + round(for_s * NS_PER_S)
+    shown: list[Change] = []
+    try:
+        with _ending_on_signals(), Connection(at).watch(name) as views:
+            gaps = Gaps()
+            while (came := views.next(until_ns)) is not None:
+                change = _change(name, came[1], gaps.see(*came))
+                _print(change, output)
+                shown.append(change)
+                if output != "json":
+                    shown.clear()
+                count = None if count is None else count - 1
+                if count == 0:
+                    return
+    finally:
+        if output == "json":
+            document(shown)
+
+
+def _change(election: str, view: View, gap_ms: float | None) -> Change:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    match view:
+        case Led(leader):
+            return Change(time=now, election=election, view="led", leader=leader, gap_ms=gap_ms)
+        case Vacant():
+            return Change(time=now, election=election, view="vacant")
+        case Unknown(last, for_s):
+            who = last.leader if isinstance(last, Led) else None
+            return Change(time=now, election=election, view="unknown", for_s=for_s, last=who)
+        case _:
+            assert_never(view)
+
+
+def _print(change: Change, form: Format) -> None:
+    if form == "jsonl":
+        line_of_json(change)
+    elif form == "table":
+        write(f"{change.time}  {change.election}  {_in_words(change)}")
+
+
+def _in_words(change: Change) -> str:
+    state = word(change.view)
+    if change.leader is not None:
+        gap = "" if change.gap_ms is None else f", after {change.gap_ms:.1f} ms without a leader"
+        warning = f"; {plain(change.leader.warning)}" if change.leader.warning else ""
+        return f"{state} by {leader_in_words(change.leader)}{gap}{warning}"
+    if change.for_s is None:
+        return state
+    last = "nobody" if change.last is None else leader_in_words(change.last)
+    return f"{state} for {change.for_s:.1f} s: the backend does not answer; last seen: {last}"
+
+
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Leave on SIGTERM or SIGINT in good order, with 128 + signal."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        raise Stop(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
