@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 
 from tenure.backends.base import Backend, Scope
 from tenure.backends.surroundings import Surroundings
-from tenure.backends.url import Host, ParsedUrl, checked_name, nearest, parse
+from tenure.backends.url import Host, ParsedUrl, checked_name, may_be_shown, nearest, parse
 from tenure.durations import seconds
 from tenure.errors import ConfigurationError
 
@@ -97,6 +98,10 @@ def connect(
 def _given(given: str, origin: str, around: Surroundings, lease: float | str | None) -> Resolved:
     if "://" not in given:
         _refuse_path(given, around)
+    if given.lower().startswith("file://") and may_be_shown(given):
+        rest = given[len("file://") :]
+        if rest and rest[0] not in "/?" and rest.partition("/")[0] != "localhost":
+            _refuse_path(unquote(rest), around)
     parsed = parse(given)
     if parsed.scheme not in _OPTIONS:
         _refuse_scheme(parsed.scheme)
@@ -106,7 +111,7 @@ def _given(given: str, origin: str, around: Surroundings, lease: float | str | N
             hint = nearest(option, _OPTIONS[parsed.scheme])
             raise ConfigurationError(f"{parsed.scheme}:// has no option {option!r}{hint} (it has: {known})")
     if parsed.user is not None:
-        raise ConfigurationError(f"{parsed.scheme}:// has no users; take {parsed.user!r}@ out of the URL")
+        raise ConfigurationError(f"{parsed.scheme}:// has no users; take everything up to the '@' out of the URL")
     return _memory(parsed, origin, lease) if parsed.scheme == "memory" else _file(parsed, origin, around, lease)
 
 
@@ -151,8 +156,8 @@ def _file(parsed: ParsedUrl, origin: str, around: Surroundings, lease: float | s
             "file:// has no lease: its leader holds a lock of the kernel until it lets go or dies. Take the lease "
             "away; lease:// is for leases on one host, and this version does not have it yet"
         )
-    if parsed.hosts and (len(parsed.hosts) > 1 or parsed.hosts[0] != Host("localhost")):
-        _refuse_path(",".join(host.name for host in parsed.hosts) + parsed.path, around)
+    if parsed.hosts and parsed.hosts != (Host("localhost"),):
+        raise ConfigurationError("file:// has no hosts: it is this host; write file:///absolute/path")
     if parsed.path and not parsed.path.strip("/"):
         raise ConfigurationError(
             "file:/// is the root directory; write file:// for your state directory, or file:///absolute/path"
@@ -201,14 +206,17 @@ def _refuse_scheme(scheme: str) -> None:
 
 def _refuse_path(text: str, around: Surroundings) -> None:
     """Refuse a path without a scheme, or one that is not absolute, with the URL that was probably meant."""
-    for scheme in ("file:", "memory:", *(f"{later}:" for later in _LATER)):
-        if text.startswith(scheme):
-            text = text.removeprefix(scheme)
-            if scheme != "file:":
-                raise ConfigurationError(f"after {scheme} two slashes are missing; write {scheme}//{text.lstrip('/')}")
-    if "@" in text or "=" in text or "?" in text:
+    if not text:
+        raise ConfigurationError("the URL is empty; write one such as file:///absolute/path, or give none")
+    if not may_be_shown(text):
         raise ConfigurationError("what was given is no URL of a backend; write scheme://..., such as file:///path")
-    if text in ("~", "~/") or text.startswith("~/"):
-        text = around.environment.get("HOME", "/home/you") + text[1:]
+    for scheme in ("memory", *_LATER):
+        if text.startswith(f"{scheme}:"):
+            rest = text.removeprefix(f"{scheme}:").lstrip("/")
+            raise ConfigurationError(f"after {scheme}: two slashes are missing; write {scheme}://{rest}")
+    text = text.removeprefix("file:")
+    home = around.environment.get("HOME")
+    if home and (text == "~" or text.startswith("~/")):
+        text = home + text[1:]
     meant = Path(os.path.abspath(text)).as_uri()  # noqa: PTH100 -- resolve() would follow links; only a hint is wanted
     raise ConfigurationError(f"a file:// URL needs an absolute path; write {meant}")

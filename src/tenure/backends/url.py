@@ -43,7 +43,7 @@ def parse(text: str) -> ParsedUrl:
     match = _SCHEME.fullmatch(text)
     if match is None:
         raise ConfigurationError(
-            f"{_shown(text)} is no URL of a backend; write scheme://..., such as memory://test or file:///absolute/path"
+            "what was given is no URL of a backend; write scheme://..., such as memory://test or file:///absolute/path"
         )
     scheme, rest = match[1].lower(), match[2]
     if "#" in rest:
@@ -51,7 +51,7 @@ def parse(text: str) -> ParsedUrl:
     rest, _, query = rest.partition("?")
     authority, slash, path = rest.partition("/")
     user, at, hosts = authority.rpartition("@")
-    if ":" in user:
+    if ":" in unquote(user):
         raise ConfigurationError(
             f"the {scheme}:// URL contains a password; take it out: passwords come from the environment or a file, "
             "since URLs are printed, logged and seen in the list of processes"
@@ -89,7 +89,7 @@ def _host(scheme: str, text: str) -> Host:
     match = _HOST.fullmatch(unquote(text))
     if match is None or int(match[2] or 0) > _PORT_LIMIT:
         raise ConfigurationError(
-            f"{text!r} in the {scheme}:// URL is no host; write host, host:port or [IPv6 address]:port, "
+            f"a host in the {scheme}:// URL cannot be read; write host, host:port or [IPv6 address]:port, "
             "and several with commas between them"
         )
     return Host(match[1].strip("[]"), int(match[2]) if match[2] else None)
@@ -110,5 +110,6 @@ def _options(scheme: str, query: str) -> dict[str, str]:
     return options
 
 
-def _shown(text: str) -> str:
-    return "what was given" if "@" in text or "=" in text else repr(text)
+def may_be_shown(text: str) -> bool:
+    """Whether nothing in `text` can be a secret: no user, no option."""
+    return not any(mark in text for mark in "@=?")

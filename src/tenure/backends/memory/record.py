@@ -52,8 +52,19 @@ class Waiter:
 class Held:
     """A grant, while it lasts and after."""
 
-    __slots__ = ("attending", "candidate", "clean", "ended", "expires_ns", "expiry", "lease_ns", "told", "token",
-                 "value", "wishes")  # fmt: skip
+    __slots__ = (
+        "attending",
+        "candidate",
+        "clean",
+        "ended",
+        "expires_ns",
+        "expiry",
+        "lease_ns",
+        "token",
+        "told",
+        "value",
+        "wishes",
+    )
 
     def __init__(self, candidate: Candidate, token: int, lease_ns: int, expires_ns: int, clean: bool) -> None:
         self.candidate = candidate
