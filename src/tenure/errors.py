@@ -1,13 +1,15 @@
 """Every exception of the project, in one hierarchy, and the reasons for which a tenure ends.
 
-TenureError
-├── LeadershipLost       the tenure ended while the body ran: stop; somebody else may lead now
-├── NotElected           nobody elected us in the time we gave (also a TimeoutError)
-├── StaleToken           an act or a value bore a token older than one already seen
-├── ConfigurationError   what was asked for cannot work: change the call (also a ValueError)
-└── BackendError
-    ├── BackendUnreachable   the service did not answer, or not in time: trying again may help
-    └── BackendRefused       the service answered no: trying again does not help
+::
+
+    TenureError
+    ├── LeadershipLost       the tenure ended while the body ran: stop; somebody else may lead now
+    ├── NotElected           nobody elected us in the time we gave (also a TimeoutError)
+    ├── StaleToken           an act or a value bore a token older than one already seen
+    ├── ConfigurationError   what was asked for cannot work: change the call (also a ValueError)
+    └── BackendError
+        ├── BackendUnreachable   the service did not answer, or not in time: trying again may help
+        └── BackendRefused       the service answered no: trying again does not help
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenure.cli.options import DURATION, at_option, name_argument, talk_options
+from tenure.cli.options import DURATION, at_option, is_quiet, name_argument, talk_options
 from tenure.supervise import CommandNotFound, Guardian
 
 if TYPE_CHECKING:
@@ -81,7 +81,14 @@ def command(  # noqa: PLR0917  click hands over every option by name
             grace=None if grace is None else grace + KILL_S,
             takeover_delay=takeover_delay,
         )
-        policy = Policy(once=once, restart=restart, hold_s=hold, wait_s=0.0 if no_wait else wait, on_lost=on_lost)
+        policy = Policy(
+            once=once,
+            restart=restart,
+            hold_s=hold,
+            wait_s=0.0 if no_wait else wait,
+            on_lost=on_lost,
+            quiet=is_quiet(),
+        )
         job_grace_s = election.grace_s * 0.9 if grace is None else grace
         code = asyncio.run(Wrapper(guardian, election, command_line, policy, job_grace_s).main())
     finally:

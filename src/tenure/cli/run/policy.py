@@ -15,9 +15,7 @@ import msgspec
 
 Restart = Literal["never", "on-failure", "always"]
 
-LOST_CODE = 75
-"""EX_TEMPFAIL: the tenure was lost and the job stopped; somebody else has it now."""
-QUIET_S = 60.0
+SETTLED_S = 60.0
 """A job that ran for so long is restarted without memory of earlier failures."""
 PAUSE_S = (1.0, 60.0)
 """The first and the longest pause before a job is run again (systemd: 100 ms each time; supervisord: 1 s, 2 s, 3 s)."""
@@ -31,6 +29,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     hold_s: float = 0.0
     wait_s: float | None = None
     on_lost: str | None = None
+    quiet: bool = False
 
     def runs_again(self, code: int) -> bool:
         """Whether a job that ended by itself with `code` is run again under the same tenure."""
@@ -44,7 +43,7 @@ class Pauses:
         self._next_s = PAUSE_S[0]
 
     def after(self, ran_s: float) -> float:
-        if ran_s >= QUIET_S:
+        if ran_s >= SETTLED_S:
             self._next_s = PAUSE_S[0]
         pause_s, self._next_s = self._next_s, min(2 * self._next_s, PAUSE_S[1])
         return pause_s

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
 from tenure.body import Tenure
-from tenure.cli.run.policy import LOST_CODE, Pauses, Policy
+from tenure.cli.exits import Exit, say
+from tenure.cli.run.policy import Pauses, Policy
 from tenure.election import Election
 from tenure.errors import LeadershipLost
 from tenure.supervise import Because, Guardian
@@ -63,7 +63,7 @@ class Wrapper:
         loop = asyncio.get_running_loop()
         for number in (*ENDING, *FORWARDED):
             loop.add_signal_handler(number, self._signalled, number)
-        _say(f"standing for {self._election.name!r} as {self._election.candidate!r} at {self._election.url}")
+        self._say(f"standing for {self._election.name!r} as {self._election.candidate!r} at {self._election.url}")
         try:
             while True:
                 try:
@@ -80,7 +80,7 @@ class Wrapper:
 
     async def _lead(self, tenure: Tenure) -> int:
         """Run the job, again where the policy says so, and hold the tenure afterwards."""
-        _say(f"elected for {tenure.election!r} with token {tenure.token}")
+        self._say(f"elected for {tenure.election!r} with token {tenure.token}")
         pauses = Pauses()
         loop = asyncio.get_running_loop()
         while True:
@@ -93,11 +93,11 @@ class Wrapper:
             if not self._policy.runs_again(code):
                 break
             pause_s = pauses.after(loop.time() - started_s)
-            _say(f"the job ended with {code}; running it again in {pause_s:g} s")
+            self._say(f"the job ended with {code}; running it again in {pause_s:g} s")
             await asyncio.sleep(pause_s)
         self._finished = code
         if self._policy.hold_s > 0:
-            _say(f"the job ended with {code}; keeping the tenure for {self._policy.hold_s:g} s")
+            self._say(f"the job ended with {code}; keeping the tenure for {self._policy.hold_s:g} s")
             await asyncio.sleep(self._policy.hold_s)
         return code
 
@@ -134,14 +134,14 @@ class Wrapper:
 
     async def _after_loss(self, lost: LeadershipLost) -> int | None:
         """The exit code, or None to stand again."""
-        _say(str(lost))
+        self._say(str(lost))
         if self._finished is not None:
             return self._finished
         if self._policy.on_lost is not None:
             await self._run_on_lost(self._policy.on_lost, lost)
         if self._ended_by is not None:
             return 128 + self._ended_by
-        return LOST_CODE if self._policy.once else None
+        return Exit.LOST if self._policy.once else None
 
     async def _run_on_lost(self, command: str, lost: LeadershipLost) -> None:
         environment = {
@@ -156,7 +156,7 @@ class Wrapper:
             async with asyncio.timeout(ON_LOST_LIMIT_S):
                 await process.wait()
         except TimeoutError:
-            _say(f"--on-lost took longer than {ON_LOST_LIMIT_S:g} s and was killed: {command}")
+            self._say(f"--on-lost took longer than {ON_LOST_LIMIT_S:g} s and was killed: {command}")
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
@@ -168,6 +168,10 @@ class Wrapper:
             "TENURE_CANDIDATE": tenure.candidate,
             "TENURE_TOKEN": str(tenure.token),
         }
+
+    def _say(self, text: str) -> None:
+        if not self._policy.quiet:
+            say(text)
 
     # Signals
 
@@ -195,7 +199,3 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         with suppress(asyncio.CancelledError):
             await asyncio.wait([task])
     task.result()
-
-
-def _say(text: str) -> None:
-    print(f"tenure: {text}", file=sys.stderr, flush=True)  # noqa: T201  the command's talk goes to stderr
