@@ -56,6 +56,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str
     priority: int = 0
     metadata: Mapping[str, str] = {}
+    lease_ns: int | None = None
+    """The lease to ask for; None where grants have none."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,6 +98,11 @@ def talk_options(function: _F) -> _F:
     )(function)
 
 
+def is_quiet() -> bool:
+    """Whether the running command was given -q."""
+    return bool(click.get_current_context().meta.get("tenure.quiet"))
+
+
 def _note_quiet(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     del param
     ctx.meta["tenure.quiet"] = value

@@ -68,7 +68,12 @@ class MemoryBackend(Backend):
         election, name = candidate.election, candidate.name
         with self._connection.bell() as bell:
             stand = partial(
-                self.service.stand, self._connection, candidate, lease_ns=self._lease_ns, once=once, bell=bell
+                self.service.stand,
+                self._connection,
+                candidate,
+                lease_ns=candidate.lease_ns or self._lease_ns,
+                once=once,
+                bell=bell,
             )
             try:
                 while True:
