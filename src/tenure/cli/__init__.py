@@ -14,7 +14,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from tenure._version import __version__
-from tenure.backends.url import nearest
 from tenure.cli import exits
 
 ENVIRONMENT_PREFIX = "TENURE"
@@ -60,6 +59,8 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from tenure.backends.url import nearest
+
             ctx.fail(f"there is no command {args[0]!r}{nearest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 

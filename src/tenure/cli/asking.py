@@ -14,7 +14,7 @@ from tenure.cli.exits import Exit, Stop
 from tenure.cli.output import Format, document, leader_in_words, line_of_json, rows
 from tenure.durations import NS_PER_S
 from tenure.errors import BackendRefused
-from tenure.holding.events import Wish
+from tenure.holding.events import Transfer, Wish
 from tenure.views import Led, Unknown, Vacant
 
 SUCCESSOR_NS = NS_PER_S
@@ -41,6 +41,9 @@ def ask_and_wait(name: str, at: str | None, wish: Wish, wait_s: float) -> Outcom
     began_ns = time.monotonic_ns()
     with connection.watch(name) as views:
         led = _ask(connection, name, wish)
+        if isinstance(wish, Transfer) and led.candidate == wish.to:
+            exits.say(f"{wish.to} leads already; nothing was asked")
+            return Outcome(election=name, obeyed=True, led=led, leads=led, waited_ms=0.0)
         obeyed, leads = _wait(connection, name, views, led, began_ns + round(wait_s * NS_PER_S))
     return Outcome(
         election=name, obeyed=obeyed, led=led, leads=leads, waited_ms=(time.monotonic_ns() - began_ns) / 1_000_000
@@ -73,10 +76,14 @@ def settle(outcome: Outcome, wait_s: float) -> None:
 
 
 def _ask(connection: Connection, name: str, wish: Wish) -> Leader:
+    """Leave the wish with the leader and return it; one that leads already is not asked to hand over to itself."""
     try:
         return connection.ask(name, wish)
     except BackendRefused:
-        if connection.read(name).leader is not None:
+        leader = connection.read(name).leader
+        if leader is not None and isinstance(wish, Transfer) and leader.candidate == wish.to:
+            return leader
+        if leader is not None:
             raise
         raise Stop(Exit.NO, f"nobody leads {name!r}, so nobody was asked to step down") from None
 

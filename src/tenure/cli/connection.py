@@ -39,15 +39,17 @@ class Where(msgspec.Struct, frozen=True):
 
 
 class Connection:
-    """The backend at `at`, by the rules of `registry.resolve`. Warnings about its scope go to the log.
+    """The backend at `at`, by the rules of `registry.resolve`. Warnings about its scope go to the log, with `warn`.
 
     Raises ConfigurationError for a URL that cannot be meant, and BackendRefused for a place that is no authority.
     """
 
-    def __init__(self, at: str | None) -> None:
+    def __init__(self, at: str | None, *, warn: bool = True) -> None:
         resolved = registry.resolve(at)
-        for warning in resolved.warnings:
+        for warning in resolved.warnings if warn else ():
             _log.warning("%s", warning)
+        if resolved.scope == "process":
+            _log.warning("%s is inside this process, which no other takes part in", resolved.url)
         self._keeper = Keeper.current()
         self.backend: Backend = self._keeper.backend(resolved.url, registry.connect)
         self.where = Where(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from tenure.backends import registry
 from tenure.durations import seconds
 from tenure.errors import ConfigurationError
 
@@ -46,8 +45,10 @@ class Name(_ToText):
         self._completed = completed
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from tenure.backends.url import checked_name
+
         try:
-            return registry.checked_name(str(value))
+            return checked_name(str(value))
         except ConfigurationError as error:
             self.fail(str(error), param, ctx)
 
