@@ -59,9 +59,17 @@ class Session:
 
     def until_noted(self, *lines: str) -> None:
         """Wait until the shell has seen its job do all this, and nothing else."""
-        until(
-            lambda: self.notes.exists() and self.notes.read_text(encoding="ascii").splitlines() == [*lines], f"{lines}"
-        )
+        seen: list[str] = []
+
+        def look() -> bool:
+            seen[:] = self.notes.read_text(encoding="ascii").splitlines() if self.notes.exists() else []
+            return seen == [*lines]
+
+        try:
+            until(look, "the shell notes what its job does")
+        except AssertionError as error:
+            error.add_note(f"it noted {seen} and not {lines}; job {state(self.wrapper.job)}, {self.wrapper.events()}")
+            raise
 
     def order(self, command: str) -> None:
         """fg or bg."""

@@ -250,8 +250,8 @@ class Connection:
 
     def _job_paused(self, job: _Job, number: int) -> None:
         """Do as a shell whose job was stopped: with a terminal, hand it on to the shell above us."""
-        if job.pid is None or job.stop_asked:
-            return
+        if job.pid is None or job.stop_asked or not ((found := identify(job.pid)) and is_stopped(found)):
+            return  # or continued since: the report is old
         if self._terminal.is_ours():  # the shell gave it to us while the job was in the background
             if number in {signal.SIGTTIN, signal.SIGTTOU}:
                 self.forward(signal.SIGCONT)
