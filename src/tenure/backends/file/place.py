@@ -76,7 +76,7 @@ class Place:
         except FileNotFoundError:
             return False
         try:
-            return steps.is_shown(fd)
+            return steps.is_marked(fd)
         finally:
             os.close(fd)
 
@@ -106,7 +106,7 @@ class Unfinished:
     def __init__(self, name: str, mode: int) -> None:
         self.name: str | None = name
         self.fileno = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-        steps.show_lock(self.fileno)
+        steps.mark(self.fileno)
 
     def rename(self, path: str) -> None:
         """Give it its name. Raises FileNotFoundError where it was reaped between its making and its locking."""

@@ -107,7 +107,7 @@ def lives(place: Place, name: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        if steps.is_shown(fd):
+        if steps.is_marked(fd):
             return True
     finally:
         os.close(fd)
@@ -136,7 +136,7 @@ def _read(path: str) -> Presence | None:
     except (FileNotFoundError, PermissionError):  # it left meanwhile, or another user keeps it private
         return None
     try:
-        return _decoder.decode(os.pread(fd, _READ_BYTES, 0)) if steps.is_shown(fd) else None
+        return _decoder.decode(os.pread(fd, _READ_BYTES, 0)) if steps.is_marked(fd) else None
     except msgspec.MsgspecError:  # rubbish in the directory is nobody
         return None
     finally:

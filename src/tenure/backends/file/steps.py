@@ -43,11 +43,16 @@ def show_lock(fd: int) -> None:
 
     Raises OSError where a process that is none of ours has locked the file.
     """
+    mark(fd)
+
+
+def mark(fd: int) -> None:
+    """Lock the file of this descriptor for readers to see, as long as a copy of the descriptor is open."""
     fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _WHOLE_FILE.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
 
 
-def is_shown(fd: int) -> bool:
-    """Whether another description holds the lock that `show_lock` takes."""
+def is_marked(fd: int) -> bool:
+    """Whether another description has marked the file."""
     answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _WHOLE_FILE.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
     return int(_WHOLE_FILE.unpack(answer)[0]) != fcntl.F_UNLCK
 

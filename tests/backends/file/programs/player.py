@@ -1,0 +1,108 @@
+"""A candidate in a process of its own: `python player.py DIRECTORY ELECTION NAME [key=value ...]`.
+
+It campaigns, says "elected TOKEN CLEAN" and obeys lines on its standard input: `release [to]`, `publish VALUE`, `again`,
+`count`, `fork` (a child that keeps every descriptor), `arm before|after STEP` (die there), `quit`. Keys: `priority`, `poll`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tenure.backends.base import Candidate, Grant
+from tenure.backends.file import FileBackend, open_file, steps
+from tenure.errors import BackendError
+
+tries = 0
+
+
+def say(*words: object) -> None:
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+def count_tries() -> None:
+    """Count how often this process asked for the lock."""
+    take = steps.take_lock
+
+    def counted(fd: int) -> bool:
+        global tries  # noqa: PLW0603 -- one number for one small program
+        tries += 1
+        return take(fd)
+
+    steps.take_lock = counted
+
+
+def die_at(when: str, name: str) -> None:
+    """Kill this process by SIGKILL before or after the step."""
+    step: Callable[..., Any] = getattr(steps, name)
+
+    def deadly(*arguments: Any) -> Any:
+        if when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        step(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(steps, name, deadly)
+
+
+async def campaign(backend: FileBackend, election: str, name: str, priority: int) -> Grant:
+    candidate = Candidate(election=election, name=name, nonce=uuid.uuid4().hex, priority=priority)
+    grant = await backend.campaign(candidate, once=False)
+    assert grant is not None, "a campaign that waits ended without a grant"
+    say("elected", grant.granted.token, grant.granted.clean)
+    return grant
+
+
+async def main(directory: str, election: str, name: str, options: dict[str, str]) -> None:
+    count_tries()
+    loop = asyncio.get_running_loop()
+    orders: asyncio.Queue[list[str]] = asyncio.Queue()
+    loop.add_reader(0, lambda: [orders.put_nowait(line.split()) for line in os.read(0, 65536).decode().splitlines()])
+    backend = open_file(Path(directory), poll_s=float(options.get("poll", "2")))
+    priority = int(options.get("priority", "0"))
+    say("ready")
+    task = asyncio.create_task(campaign(backend, election, name, priority))
+    while True:
+        order = await orders.get()
+        match order:
+            case ["count"]:
+                say("count", tries)
+            case ["quit"]:
+                break
+            case ["release", *to]:
+                await (await task).release(to[0] if to else None)
+                say("released")
+            case ["again"]:
+                task = asyncio.create_task(campaign(backend, election, name, priority))
+            case ["arm", when, step]:
+                die_at(when, step)
+                say("armed")
+            case ["fork"]:
+                await task
+                child = os.fork()
+                if child == 0:
+                    signal.pause()
+                say("child", child)
+            case ["publish", value]:
+                try:
+                    await (await task).publish(value)
+                    say("published")
+                except BackendError as error:
+                    say("failed", error)
+            case _:
+                say("what?", *order)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await backend.close()
+
+
+if __name__ == "__main__":
+    place, what, who, *pairs = sys.argv[1:]
+    asyncio.run(main(place, what, who, dict(pair.split("=", 1) for pair in pairs)))
