@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tenure.backends.base import Candidate
@@ -23,10 +24,10 @@ def resolved(url: str | None, environment: Mapping[str, str] = HOME, root: Path 
     return resolve(url, environment=environment, root=root)
 
 
-def refusal(url: str | None, environment: Mapping[str, str] = HOME, **options: object) -> str:
+def refusal(url: str | None, environment: Mapping[str, str] = HOME) -> str:
     """The message with which `url` is refused."""
     with pytest.raises(ConfigurationError) as caught:
-        resolve(url, environment=environment, root=EMPTY_ROOT, **options)  # type: ignore[arg-type]  # one option, a lease
+        resolve(url, environment=environment, root=EMPTY_ROOT)
     return str(caught.value)
 
 
@@ -147,7 +148,7 @@ def test_the_resolved_url_resolves_to_itself() -> None:
     for url in (None, "file:///srv/a%3Fb%23c", "file:///srv/x?poll=500ms", "memory://m?lease=90ms", "memory://"):
         found = resolved(url)
         again = resolved(found.url)
-        assert (again.url, again.path, again.name, again.options) == (found.url, found.path, found.name, found.options)
+        assert again == msgspec.structs.replace(found, origin="argument")
 
 
 @pytest.mark.parametrize(
@@ -174,10 +175,10 @@ def test_the_root_directory_is_refused() -> None:
     assert "file://" in refusal("file:///")
 
 
-def test_a_lease_is_refused_where_there_is_none() -> None:
-    """`file://` has no lease; the message names what has."""
-    assert "lease://" in refusal("file:///srv/x", lease=15)
-    assert "lease://" in refusal(None, lease="15s")
+def test_L30_the_state_directory_is_private_however_it_is_written() -> None:
+    """What the default was resolved to has the same scope when it is written out."""
+    assert resolved(resolved(None).url).scope == resolved("file://").scope == "user"
+    assert resolved("file:///srv/elections", {}).scope == "host"
 
 
 # ---------------------------------------------------------------------------------------------------------- memory
@@ -188,13 +189,6 @@ def test_memory_has_a_name_a_lease_and_the_scope_of_the_process() -> None:
     found = resolved("memory://test?lease=1500ms")
 
     assert (found.url, found.scope, found.name) == ("memory://test?lease=1.5s", "process", "test")
-
-
-def test_the_lease_of_an_election_becomes_part_of_the_url() -> None:
-    """Elections that ask for different leases do not share a backend; those that contradict the URL are refused."""
-    assert resolve("memory://test", lease=5).url == "memory://test?lease=5s"
-    assert resolve("memory://test?lease=5s", lease="5000ms").url == "memory://test?lease=5s"
-    assert "take one of the two away" in refusal("memory://test?lease=5s", lease=6)
 
 
 @pytest.mark.parametrize("url", ["memory://a/b", "memory://a,b", "memory://a:1", "memory://-a", "memory://a?lease=0"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import string
 
+import msgspec
 import pytest
 
 from tenure.errors import BackendRefused
@@ -252,6 +253,23 @@ async def test_the_grant_tells_its_lease(stage: Stage) -> None:
 
     lease_s = stage.backend.capabilities.default_lease_s
     assert grant.granted.lease_ns == (None if lease_s is None else round(lease_s * 1e9))
+
+
+async def test_a_lease_that_was_asked_for_is_granted(stage: Stage) -> None:
+    """A candidate may ask for another lease than the usual one; it is granted, renewed, and runs out by its length."""
+    lease_s = stage.backend.capabilities.default_lease_s
+    if lease_s is None:
+        return
+    wanted_ns = round(lease_s * 3e9)
+    candidate = msgspec.structs.replace(stage.candidate("a"), lease_ns=wanted_ns)
+    grant = await stage.campaign(candidate).won()
+
+    assert grant.granted.lease_ns == wanted_ns
+    assert await grant.renew() == wanted_ns
+    await stage.harness.pass_time(lease_s * 2)
+    assert await stage.try_once("b") is None
+    await stage.harness.pass_time(lease_s * 1.1)
+    assert await stage.try_once("b") is not None
 
 
 async def test_L17_a_floor_lifts_every_later_token(stage: Stage) -> None:

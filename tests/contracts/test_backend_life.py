@@ -25,6 +25,19 @@ async def test_the_url_names_the_backend(stage: Stage) -> None:
     assert stage.backend.url == stage.other.url
 
 
+async def test_elections_that_somebody_stood_for_are_listed(stage: Stage) -> None:
+    """Led, released or only stood for: each is listed; one that was only looked at is not."""
+    await stage.win("a", election="led")
+    await (await stage.win("a", election="released")).release()
+    await stage.other.read("looked-at")
+    try:
+        listed = await stage.other.elections()
+    except BackendRefused:
+        return  # it says that it cannot, which is allowed
+
+    assert sorted(listed) == ["led", "released"]
+
+
 async def test_a_backend_is_usable_after_errors(stage: Stage) -> None:
     """What was refused has no effect on what comes after it."""
     for _ in range(3):

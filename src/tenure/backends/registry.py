@@ -49,13 +49,12 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
 def resolve(
     url: str | None = None,
     *,
-    lease: float | str | None = None,
     environment: Mapping[str, str] | None = None,
     root: Path = Path("/"),
 ) -> Resolved:
     """Say what `url` means; without one TENURE_URL counts, and without that the user's state directory.
 
-    `lease` is the length of the lease that the election asks for. `environment` and `root` are for tests.
+    `environment` and `root` are for tests.
     Raises ConfigurationError for what cannot be meant, with what to write instead.
     """
     around = Surroundings(environment, root)
@@ -63,9 +62,9 @@ def resolve(
     if given is None:
         given, origin = around.environment.get(URL_VARIABLE) or None, URL_VARIABLE
     if given is None:
-        return _default(around, lease)
+        return _default(around)
     try:
-        return _given(given, origin, around, lease)
+        return _given(given, origin, around)
     except ConfigurationError as error:
         if origin == URL_VARIABLE:
             raise ConfigurationError(f"{error} (this URL comes from {URL_VARIABLE})") from None
@@ -75,7 +74,6 @@ def resolve(
 def connect(
     url: str | None = None,
     *,
-    lease: float | str | None = None,
     environment: Mapping[str, str] | None = None,
     root: Path = Path("/"),
 ) -> Backend:
@@ -83,7 +81,7 @@ def connect(
 
     Raises ConfigurationError as `resolve` does.
     """
-    resolved = resolve(url, lease=lease, environment=environment, root=root)
+    resolved = resolve(url, environment=environment, root=root)
     if resolved.scheme == "memory":
         from tenure.backends.memory import DEFAULT_LEASE_S, MemoryBackend, shared_service
 
@@ -95,7 +93,7 @@ def connect(
     return open_file(resolved.path, poll_s=resolved.options.get("poll", _POLL_S), scope=resolved.scope)
 
 
-def _given(given: str, origin: str, around: Surroundings, lease: float | str | None) -> Resolved:
+def _given(given: str, origin: str, around: Surroundings) -> Resolved:
     if "://" not in given:
         _refuse_path(given, around)
     if given.lower().startswith("file://") and may_be_shown(given):
@@ -112,32 +110,26 @@ def _given(given: str, origin: str, around: Surroundings, lease: float | str | N
             raise ConfigurationError(f"{parsed.scheme}:// has no option {option!r}{hint} (it has: {known})")
     if parsed.user is not None:
         raise ConfigurationError(f"{parsed.scheme}:// has no users; take everything up to the '@' out of the URL")
-    return _memory(parsed, origin, lease) if parsed.scheme == "memory" else _file(parsed, origin, around, lease)
+    return _memory(parsed, origin) if parsed.scheme == "memory" else _file(parsed, origin, around)
 
 
-def _default(around: Surroundings, lease: float | str | None) -> Resolved:
+def _default(around: Surroundings) -> Resolved:
     if around.is_pod():
         raise ConfigurationError(
             f"no URL was given, and this is a Kubernetes pod: the default keeps elections inside one container, so "
             f"every pod would elect a leader of its own. Give the URL of something that all pods share (--at URL, or "
             f"{URL_VARIABLE}); if one leader in each container is what you want, say so with: --at file://"
         )
-    return _file(ParsedUrl(scheme="file", user=None, hosts=(), path="", options={}), "default", around, lease)
+    return _file(ParsedUrl(scheme="file", user=None, hosts=(), path="", options={}), "default", around)
 
 
-def _memory(parsed: ParsedUrl, origin: str, lease: float | str | None) -> Resolved:
+def _memory(parsed: ParsedUrl, origin: str) -> Resolved:
     if parsed.path.strip("/") or len(parsed.hosts) > 1 or any(host.port for host in parsed.hosts):
         raise ConfigurationError("memory:// is followed by one name and nothing else, such as memory://test")
     name = checked_name(parsed.hosts[0].name if parsed.hosts else "default")
-    written = parsed.options.get("lease")
-    if written is not None and lease is not None and seconds(written) != seconds(lease):
-        raise ConfigurationError(
-            f"the URL asks for a lease of {written} and the election for {lease}; take one of the two away"
-        )
-    wanted = written if written is not None else lease
-    if wanted is None:
+    if "lease" not in parsed.options:
         return Resolved(url=f"memory://{name}", scheme="memory", scope="process", origin=origin, name=name)
-    lease_s = seconds(wanted)
+    lease_s = seconds(parsed.options["lease"])
     if lease_s <= 0:
         raise ConfigurationError("a lease of 0 ends before it begins; give something like lease=15s")
     return Resolved(
@@ -150,12 +142,7 @@ def _memory(parsed: ParsedUrl, origin: str, lease: float | str | None) -> Resolv
     )
 
 
-def _file(parsed: ParsedUrl, origin: str, around: Surroundings, lease: float | str | None) -> Resolved:
-    if lease is not None:
-        raise ConfigurationError(
-            "file:// has no lease: its leader holds a lock of the kernel until it lets go or dies. Take the lease "
-            "away; lease:// is for leases on one host, and this version does not have it yet"
-        )
+def _file(parsed: ParsedUrl, origin: str, around: Surroundings) -> Resolved:
     if parsed.hosts and parsed.hosts != (Host("localhost"),):
         raise ConfigurationError("file:// has no hosts: it is this host; write file:///absolute/path")
     if parsed.path and not parsed.path.strip("/"):
@@ -164,8 +151,8 @@ def _file(parsed: ParsedUrl, origin: str, around: Surroundings, lease: float | s
         )
     if "\0" in parsed.path:
         raise ConfigurationError("the path in the file:// URL contains a zero byte; no file system has such a name")
-    is_own = not parsed.path
-    path = around.state_directory() if is_own else Path(parsed.path)
+    path = Path(parsed.path) if parsed.path else around.state_directory()
+    is_own = not parsed.path or around.is_state_directory(path)  # written out it is as private as it is by default
     options = {"poll": seconds(parsed.options["poll"])} if "poll" in parsed.options else {}
     if options.get("poll") == 0:
         raise ConfigurationError("poll=0 would look all the time; give something like poll=2s")

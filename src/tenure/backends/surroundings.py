@@ -43,6 +43,13 @@ class Surroundings:
             )
         return Path(home) / ".local" / "state" / "tenure"
 
+    def is_state_directory(self, path: Path) -> bool:
+        """Whether `path` is that directory; without an error where there is none."""
+        try:
+            return path == self.state_directory()
+        except ConfigurationError:
+            return False
+
     def is_pod(self) -> bool:
         """Whether this is a container of a Kubernetes pod."""
         return bool(self.environment.get("KUBERNETES_SERVICE_HOST"))

@@ -65,13 +65,16 @@ class MemoryBackend(Backend):
 
     async def campaign(self, candidate: Candidate, *, once: bool) -> Grant | None:
         _check(METADATA_LIMIT_BYTES, "the metadata", lambda: msgspec.json.encode(dict(candidate.metadata)))
+        lease_ns = self._lease_ns if candidate.lease_ns is None else candidate.lease_ns
+        if lease_ns <= 0:
+            raise BackendRefused("a lease of 0 ends before it begins; ask for more; nothing was changed")
         election, name = candidate.election, candidate.name
         with self._connection.bell() as bell:
             stand = partial(
                 self.service.stand,
                 self._connection,
                 candidate,
-                lease_ns=candidate.lease_ns or self._lease_ns,
+                lease_ns=lease_ns,
                 once=once,
                 bell=bell,
             )
@@ -111,6 +114,9 @@ class MemoryBackend(Backend):
 
     async def floor(self, election: str, token: int) -> None:
         await self._connection.call("floor", election, "", partial(self.service.floor, election, token))
+
+    async def elections(self) -> tuple[str, ...]:
+        return await self._connection.call("read", "", "", self.service.elections)
 
     async def close(self) -> None:
         self._connection.break_off(

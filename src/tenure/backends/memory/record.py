@@ -96,6 +96,7 @@ class ElectionRecord:
         self.election = election
         self.token = 0
         self.held: Held | None = None
+        self.was_stood_for = False
         self.watchers: list[Bell] = []
         self._timing = timing
         self._clean = timing.born_clean
@@ -129,6 +130,7 @@ class ElectionRecord:
     # ----------------------------------------------------------------------------------------------- the queue
 
     def join(self, waiter: Waiter) -> None:
+        self.was_stood_for = True
         bisect.insort(self._queue, waiter, key=lambda each: each.order)
         self.changed()
 

@@ -120,6 +120,13 @@ class MemoryService:
         with self._lock:
             return self._enter(operation, election).reading()
 
+    def elections(self) -> tuple[str, ...]:
+        """Every election that anybody ever stood for."""
+        with self._lock:
+            self.requests["read"] += 1
+            self.tick()
+            return tuple(name for name, record in self._records.items() if record.was_stood_for)
+
     def ask(self, election: str, wish: Wish) -> Leader:
         with self._lock:
             record = self._enter("ask", election)
