@@ -5,6 +5,8 @@ Each module defines `command`. A new one needs a line in COMMANDS and a section 
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -70,9 +72,10 @@ class Commands(click.Group):
         except (click.exceptions.Exit, click.ClickException):
             raise
         except (Exception, KeyboardInterrupt) as error:
-            if isinstance(error, (KeyboardInterrupt, EOFError)):
-                raise exits.Stop(exits.Exit.INTERRUPTED) from error
-            if isinstance(error, BrokenPipeError) or exits.code_of(error) is not None:
+            code = exits.code_of(error)
+            if code in {exits.Exit.INTERRUPTED, exits.Exit.BROKEN_PIPE}:  # before click answers them in its own way
+                raise exits.Stop(code) from error
+            if code is not None:
                 raise
             raise exits.Unexpected(COMMANDS[ctx.invoked_subcommand or "status"].unexpected) from error
 
@@ -97,7 +100,18 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args`, by default the process's own, and return the exit code."""
+    _open_what_is_closed()
     line = list(sys.argv[1:] if args is None else args) or ["--help"]
     return exits.run_and_exit(
         lambda: cli.main(line, prog_name="tenure", standalone_mode=False, auto_envvar_prefix=ENVIRONMENT_PREFIX)
     )
+
+
+def _open_what_is_closed() -> None:
+    """A stream that the caller has closed is None, and its descriptor would be given to the next file or socket."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  open until the process ends; pathlib costs 5 ms
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  the same
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what a narrow terminal cannot show is escaped, not refused

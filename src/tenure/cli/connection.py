@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import threading
 import time
 from collections import deque
@@ -97,6 +98,7 @@ class Views:
     def __init__(self) -> None:
         self._queue: deque[tuple[int, View]] = deque(maxlen=QUEUE_LIMIT)
         self._changed = threading.Condition()
+        self.reader_left = False
 
     def put(self, view: View) -> None:
         """Take a view in; on the keeper's thread."""
@@ -105,8 +107,24 @@ class Views:
             self._changed.notify()
 
     def next(self, until_ns: int | None = None) -> tuple[int, View] | None:
-        """The next view; None when there is none until the instant `until_ns`."""
+        """The next view; None when there is none until the instant `until_ns`, or when nobody wants it any more."""
         with self._changed:
             left_s = None if until_ns is None else max(0.0, (until_ns - time.monotonic_ns()) / NS_PER_S)
-            self._changed.wait_for(lambda: self._queue, left_s)
-            return self._queue.popleft() if self._queue else None
+            self._changed.wait_for(lambda: self._queue or self.reader_left, left_s)
+            return self._queue.popleft() if self._queue and not self.reader_left else None
+
+    def end_with_reader(self, stdout: int) -> None:
+        """Have `next` return when whoever reads the pipe or terminal `stdout` has gone, though nothing changes.
+
+        A thread waits for that; it ends with the process.
+        """
+
+        def wait() -> None:
+            poll = select.poll()
+            poll.register(stdout, 0)  # hang-ups and errors are told unasked
+            poll.poll()
+            with self._changed:
+                self.reader_left = True
+                self._changed.notify()
+
+        threading.Thread(target=wait, name="tenure-reader", daemon=True).start()

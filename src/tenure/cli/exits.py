@@ -137,7 +137,7 @@ def run_and_exit(function: Callable[[], object]) -> int:
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the last handler of the process: each becomes a code
         code = code_of(error)
-        if isinstance(error, BrokenPipeError):
+        if code == Exit.BROKEN_PIPE:
             _drop_output()
         if os.environ.get(DEBUG_VARIABLE, "0") not in {"", "0"}:
             traceback.print_exception(error)

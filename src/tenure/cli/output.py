@@ -18,17 +18,23 @@ _COLOURS = {"led": "green", "vacant": "yellow", "unknown": "red", "ok": "green",
 
 def document(value: object) -> None:
     """Print `value` as one JSON document for people and programs."""
-    write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    _write_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def line_of_json(value: object) -> None:
     """Print `value` as one JSON object on one line."""
-    write(msgspec.json.encode(value).decode())
+    _write_json(msgspec.json.encode(value))
 
 
 def write(text: str) -> None:
     """Print a line now: whoever reads it waits for it."""
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _write_json(data: bytes) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data + b"\n")  # JSON is UTF-8, whatever the locale
     sys.stdout.flush()
 
 

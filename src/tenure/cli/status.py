@@ -50,6 +50,8 @@ def command(names: tuple[str, ...], at: str | None, output: Format) -> int:
     _print(connection.where, seen, output, detailed=len(names) == 1)
     for one in seen:
         exits.say(one.error or "")
+        if one.token == 0 and one.leader is None and not one.candidates:
+            exits.say(f"nobody ever stood for {one.election!r} at {connection.where.url}; are name and URL right?")
     if not seen:
         exits.say(f"nobody ever stood for an election at {connection.where.url}")
     return max((code for _, code in looks), default=Exit.NO)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import msgspec
 
 from tenure.backends.base import Leader
 from tenure.cli.connection import Connection
-from tenure.cli.exits import Stop
+from tenure.cli.exits import Exit, Stop
 from tenure.cli.options import DURATION, at_option, name_argument, output_option, talk_options
 from tenure.cli.output import Format, document, leader_in_words, line_of_json, plain, word, write
 from tenure.durations import NS_PER_S
@@ -83,6 +84,8 @@ def command(name: str, at: str | None, count: int | None, for_s: float | None, o
     try:
         with _ending_on_signals(), Connection(at).watch(name) as views:
             gaps = Gaps()
+            if output != "json":
+                views.end_with_reader(sys.stdout.fileno())
             while (came := views.next(until_ns)) is not None:
                 change = _change(name, came[1], gaps.see(*came))
                 _print(change, output)
@@ -92,6 +95,8 @@ def command(name: str, at: str | None, count: int | None, for_s: float | None, o
                 count = None if count is None else count - 1
                 if count == 0:
                     return
+            if views.reader_left:
+                raise Stop(Exit.BROKEN_PIPE)
     finally:
         if output == "json":
             document(shown)
