@@ -35,6 +35,7 @@ check: .venv/installed ## format, lint, types, layers, documentation
 	$(BIN)/sphinx-build -q -E -W --keep-going docs docs/_build/html
 
 bench: .venv/installed ## speed, with peers beside it where they are present
+	$(BIN)/pip install -q -r requirements-bench.txt -c constraints.txt
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 docs: .venv/installed ## the documentation, in docs/_build/html

@@ -1,0 +1,33 @@
+"""Run the benchmarks that are named, or all."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+
+from benchmarks import cycles, failover, standby, startup
+
+BENCHMARKS = {
+    "failover": failover.main,
+    "standby": standby.main,
+    "startup": startup.main,
+    "cycles": cycles.main,
+}
+
+
+def main() -> None:
+    """Print one table for each benchmark; numbers of another run or another machine do not compare with these."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], help="which; default: all")
+    parser.add_argument("--trials", type=int, default=30, help="trials for each figure (default 30)")
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
+    for name in options.names or BENCHMARKS:
+        print(f"\n## {name}\n")
+        BENCHMARKS[name](options.trials)
+
+
+if __name__ == "__main__":
+    main()
