@@ -129,6 +129,11 @@ class Holder:
         """Whether a grant with a lease is held; then the driver reads the clock at least each half margin."""
         return self._lease.bounded and self.phase in _HELD
 
+    @property
+    def proving(self) -> bool:
+        """Whether a body runs, so that its owner has to prove itself alive."""
+        return self.phase in {Phase.LEADING, Phase.ENDING}
+
     def is_valid(self, now_ns: int) -> bool:
         """Whether the body may act at `now_ns`; may be called from any thread, and turns false by itself."""
         return self.phase is Phase.LEADING and self.reason is None and now_ns < self._lease.deadline_ns
@@ -222,19 +227,23 @@ class Holder:
 
     def _give_up(self, why: WhyNot, detail: str, now_ns: int) -> None:
         """Tell the owner that there will be no tenure; whatever was won is on its way back already."""
+        self._standing.call = None
         if self.phase is Phase.STANDING:
             self.phase = Phase.OVER
         self._effects.append(effects.GiveUp(why, detail))
         self._announce(notices.CampaignFailed(**self._who(now_ns), detail=detail or why.value, retry_at_ns=None))
 
     def _won(self, call: int, granted: Granted, now_ns: int) -> None:
+        if granted.token == self.token and self.phase in _HELD | {Phase.RELEASING}:
+            return  # it was told twice
+        is_stale, self._floor = granted.token <= self._floor, max(self._floor, granted.token)
         if self.phase is not Phase.STANDING or call != self._standing.call:  # rule 12
             self._effects.append(effects.Release(self._next_call(), granted.token))
             return
         self._standing.succeeded()
         self.token = granted.token
         self._lease = Lease(self.budget, granted, self._chance)
-        if granted.token <= self._floor:  # rule 3
+        if is_stale:  # rule 3
             self._give_back(now_ns)
             self._give_up(
                 WhyNot.REFUSED,
@@ -260,6 +269,7 @@ class Holder:
 
     def _start(self, now_ns: int) -> None:
         self.phase = Phase.LEADING
+        self._owner_ns = max(self._owner_ns, now_ns)  # nobody proves anything while the body has not begun
         deadline_ns = self._lease.deadline_ns if self._lease.bounded else None
         self._effects.append(effects.Start(self.token))
         self._announce(notices.Elected(**self._who(now_ns), token=self.token, deadline_ns=deadline_ns))
@@ -289,8 +299,8 @@ class Holder:
         if event.call == self._standing.call:
             self._campaign_failed(event.verdict, event.detail, now_ns)
         elif event.call == self._releasing.call:
-            self._release_failed(event.detail, now_ns)
-        elif self.phase in _HELD:
+            self._release_failed(event.verdict, event.detail, now_ns)
+        elif self.phase in _HELD and self._lease.awaits(event.call):  # not a call for an earlier grant
             if event.verdict is Verdict.DEFINITE:
                 self._deposed(event.reason, event.detail, None, now_ns)
             elif self._lease.failed(event.call, now_ns):
@@ -350,12 +360,15 @@ class Holder:
 
     def _release_now(self, now_ns: int) -> None:
         self.phase = Phase.RELEASING
+        renewal = self._lease.let_go()
+        if renewal is not None:
+            self._effects.append(effects.Abandon(renewal))
         call = self._next_call()
         self._releasing.sent(call, now_ns)
         self._effects.append(effects.Release(call, self.token, self._to))
 
-    def _release_failed(self, detail: str, now_ns: int) -> None:
-        if not self._releasing.failed(now_ns):
+    def _release_failed(self, verdict: Verdict, detail: str, now_ns: int) -> None:
+        if not self._releasing.failed(now_ns) or verdict is Verdict.DEFINITE:
             self._released(now_ns, failed=detail)
 
     def _released(self, now_ns: int, *, failed: str) -> None:
@@ -372,6 +385,8 @@ class Holder:
 
     def _pass_time(self, now_ns: int) -> None:
         """Do whatever the clock says is due; every event ends here, so that no timer needs to be in time."""
+        if self.phase is Phase.RELEASING:
+            self._releasing_at(now_ns)  # first, since it may lead back to STANDING
         if self.phase is Phase.STANDING:
             self._standing_at(now_ns)
         if self.phase is Phase.HELD_BACK:
@@ -380,12 +395,10 @@ class Holder:
             self._leading_at(now_ns)
         if self.phase is Phase.ENDING:
             self._ending_at(now_ns)
-        if self.phase is Phase.RELEASING and now_ns >= self._releasing.wake_ns:
-            self._releasing_at(now_ns)
 
     def _standing_at(self, now_ns: int) -> None:
         if now_ns >= self._standing.give_up_ns:
-            why = WhyNot.UNREACHABLE if self._standing.call is None else WhyNot.LATE
+            why = WhyNot.UNREACHABLE if self._standing.call is None or self._standing.once else WhyNot.LATE
             self._abandon_campaign()
             self._give_up(why, self._standing.detail, now_ns)
         elif self._standing.call is None and now_ns >= self._standing.retry_ns:
@@ -423,11 +436,11 @@ class Holder:
         self._lease_at(now_ns)
 
     def _releasing_at(self, now_ns: int) -> None:
-        if self._releasing.call is None:
-            self._release_now(now_ns)
-        else:
+        if now_ns >= self._releasing.wake_ns and self._releasing.call is not None:
             self._effects.append(effects.Abandon(self._releasing.call))
-            self._release_failed("no answer in time", now_ns)
+            self._release_failed(Verdict.UNKNOWN, "no answer in time", now_ns)
+        if now_ns >= self._releasing.wake_ns and self._releasing.call is None:
+            self._release_now(now_ns)
 
     def _lease_at(self, now_ns: int) -> None:
         """Give up a renewal that is overdue; send one that is due."""

@@ -61,6 +61,15 @@ class Lease:
         self._retry_later(now_ns)
         return True
 
+    def awaits(self, call: int) -> bool:
+        """Whether `call` is a renewal of this grant that says something new, whatever it says."""
+        return call in self._sent_ns
+
+    def let_go(self) -> int | None:
+        """No more renewals: the grant is given back. Returns the one under way, if any."""
+        call, self._waiting_for, self._next_ns = self._waiting_for, None, NEVER_NS
+        return call
+
     def answered(self, call: int, lease_ns: int) -> tuple[int, bool] | None:
         """Count from when `call` was sent; returns that instant and whether it came late, None for nothing new.
 

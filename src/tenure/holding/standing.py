@@ -23,6 +23,7 @@ class Standing:
         self.retry_ns = NEVER_NS
         self.detail = ""
         """What the latest failure said."""
+        self._call_timeout_ns = budget.call_timeout_ns
         self._backoff_ns = budget.backoff_ns
         self._chance = chance
         self._failures = 0
@@ -32,8 +33,10 @@ class Standing:
         return min(self.give_up_ns, self.retry_ns if self.call is None else NEVER_NS)
 
     def begin(self, wait_ns: int | None, now_ns: int) -> None:
+        """From now on. A single try waits for its answer as long as any call; everybody else for somebody's end."""
         self.once = wait_ns == 0
-        self.give_up_ns = now_ns + wait_ns if wait_ns else NEVER_NS
+        if wait_ns is not None:
+            self.give_up_ns = now_ns + (self._call_timeout_ns if self.once else wait_ns)
 
     def failed(self, detail: str, now_ns: int) -> int:
         """The campaign failed, outcome unknown; returns when to try again. Pauses double, up to BACKOFF_LIMIT_NS."""
@@ -45,3 +48,5 @@ class Standing:
 
     def succeeded(self) -> None:
         self.call, self._failures, self.detail = None, 0, ""
+        if self.once:
+            self.give_up_ns = NEVER_NS  # it was answered
