@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
 
 import pytest
 
+from tenure.backends.base import Leader
+from tenure.backends.file import open_file
 from tests.backends.file.players import ELECTION, company, until
 
 STEPS = ("take_lock", "write_token", "sync_token", "show_lock", "write_record")
@@ -105,9 +108,8 @@ def test_a_release_goes_to_the_named_one(tmp_path: Path) -> None:
 
         leader.ask("release heir", "released")
         assert heir.elected() == 2
-        assert all(player.has_said_nothing() or player.hear("ready") == [] for player in ahead)
         heir.ask("release", "released")
-        assert ahead[0].elected() == 3
+        assert ahead[0].elected() == 3  # so none of those ahead was elected before
 
 
 def test_a_named_one_that_sleeps_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
@@ -141,7 +143,6 @@ def test_L22_sleepers_ahead_freeze_nobody(tmp_path: Path, asleep: int) -> None:
         for sleeper in sleepers:
             sleeper.signal(signal.SIGCONT)
         awake.kill()
-        assert min(sleeper.pid for sleeper in sleepers) > 0
         assert sleepers[0].elected() == 3
 
 
@@ -195,10 +196,6 @@ def test_fifty_start_at_once_in_an_empty_directory(tmp_path: Path) -> None:
 
 def test_L26_a_child_that_kept_the_lock_is_named(tmp_path: Path) -> None:
     """A forked child that nobody told of the fork holds its dead parent's lock: nobody overlaps it, and it is named."""
-    import asyncio
-
-    from tenure.backends.base import Leader
-    from tenure.backends.file import open_file
 
     async def leader_now() -> Leader | None:
         backend = open_file(tmp_path)

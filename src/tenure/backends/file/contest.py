@@ -203,7 +203,7 @@ class Contest:
 
     def _is_anybody_ahead(self) -> bool:
         """Whether somebody who lives would be elected before a newcomer like this one."""
-        names = [name for name in queue.entries(self.place) if name < self._entry]
+        names = [name for name in queue.tidied(self.place) if name < self._entry]
         return any(queue.lives(self.place, name) for name in names)
 
     def _find_place(self) -> tuple[int, str]:

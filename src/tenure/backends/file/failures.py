@@ -28,7 +28,7 @@ def translated(error: OSError, where: str) -> BackendError:
         return BackendRefused(f"{said}. Nothing was changed. Elections need a directory that can be written")
     if code in _SHAPE:
         return BackendRefused(
-            f"{said}. Nothing was changed. {where} must be a directory of tenure's own, without symbolic links in it"
+            f"{said}. Nothing was changed. {where} must be a directory of its own, without symbolic links in it"
         )
     if code == errno.EMFILE:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -115,11 +115,15 @@ def lives(place: Place, name: str) -> bool:
     return False
 
 
-def reap(place: Place) -> None:
-    """Remove what killed processes left unfinished. A living maker, hit in its first microseconds, tries again."""
-    for name in os.listdir(place.candidates):
+def tidied(place: Place) -> list[str]:
+    """All names in the order of election, after removing what killed processes left unfinished. A living maker, hit in
+    its first microseconds, tries again. Raises FileNotFoundError before the first candidate.
+    """
+    names = os.listdir(place.candidates)
+    for name in names:
         if name.startswith(TEMPORARY):
             lives(place, name)
+    return sorted(name for name in names if not name.startswith(TEMPORARY))
 
 
 def standing(place: Place) -> Iterator[tuple[str, Presence]]:

@@ -1,7 +1,8 @@
 """A candidate in a process of its own: `python player.py DIRECTORY ELECTION NAME [key=value ...]`.
 
-It campaigns, says "elected TOKEN CLEAN" and obeys lines on its standard input: `release [to]`, `publish VALUE`, `again`,
-`count`, `fork` (a child that keeps every descriptor), `arm before|after STEP` (die there), `quit`. Keys: `priority`, `poll`.
+It campaigns, says "elected TOKEN CLEAN" and obeys lines on its standard input: `release [to]`, `publish VALUE`,
+`again`, `count` (how often it asked for the lock), `fork` (a child that keeps every descriptor), `arm WHEN STEP` (die
+before or after it), `quit`. Keys: `priority`, `poll`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ tries = 0
 
 
 def say(*words: object) -> None:
+    """Print one line."""
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
 
@@ -53,6 +55,7 @@ def die_at(when: str, name: str) -> None:
 
 
 async def campaign(backend: FileBackend, election: str, name: str, priority: int) -> Grant:
+    """Campaign until elected, and say so."""
     candidate = Candidate(election=election, name=name, nonce=uuid.uuid4().hex, priority=priority)
     grant = await backend.campaign(candidate, once=False)
     assert grant is not None, "a campaign that waits ended without a grant"
@@ -61,10 +64,16 @@ async def campaign(backend: FileBackend, election: str, name: str, priority: int
 
 
 async def main(directory: str, election: str, name: str, options: dict[str, str]) -> None:
+    """Campaign, and obey."""
     count_tries()
     loop = asyncio.get_running_loop()
     orders: asyncio.Queue[list[str]] = asyncio.Queue()
-    loop.add_reader(0, lambda: [orders.put_nowait(line.split()) for line in os.read(0, 65536).decode().splitlines()])
+
+    def obey() -> None:
+        for line in os.read(0, 65536).decode().splitlines():
+            orders.put_nowait(line.split())
+
+    loop.add_reader(0, obey)
     backend = open_file(Path(directory), poll_s=float(options.get("poll", "2")))
     priority = int(options.get("priority", "0"))
     say("ready")

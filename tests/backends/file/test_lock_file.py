@@ -1,0 +1,220 @@
+"""L23: the lock file is deleted, replaced or moved underneath its leader; and other damage to the directory."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tenure.backends.base import Grant
+from tenure.backends.file import campaign
+from tenure.backends.file.inotify import Inotify
+from tenure.errors import BackendRefused, Reason, StaleToken
+from tenure.holding.events import Deposed
+from tests.backends.file.players import ELECTION, company
+from tests.backends.file.scenes import backend, candidate, play, standing, until, win
+
+ORPHAN_S = campaign.ORPHAN_NS / 1e9
+
+
+async def end_of(grant: Grant) -> Deposed:
+    """Attend until the grant is gone."""
+    async for told in grant.attend():
+        if isinstance(told, Deposed):
+            return told
+    raise AssertionError("attend ended without telling the end of the grant")
+
+
+def delete(root: Path) -> None:
+    """Remove the lock file."""
+    (root / ELECTION / "lock").unlink()
+
+
+def replace(root: Path) -> None:
+    """Put another lock file in its place."""
+    (root / ELECTION / "new").touch()
+    (root / ELECTION / "new").rename(root / ELECTION / "lock")
+
+
+def move(root: Path) -> None:
+    """Give the lock file another name."""
+    (root / ELECTION / "lock").rename(root / ELECTION / "elsewhere")
+
+
+def move_election(root: Path) -> None:
+    """Give the election's directory another name."""
+    (root / ELECTION).rename(root / "other")
+
+
+def move_root(root: Path) -> None:
+    """Give the backend's directory another name."""
+    root.rename(root.with_name("moved"))
+
+
+def wipe(root: Path) -> None:
+    """Remove the election with all its files."""
+    shutil.rmtree(root / ELECTION)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (delete, Reason.DEPOSED),
+        (replace, Reason.DEPOSED),
+        (move, Reason.DEPOSED),
+        (move_election, Reason.BACKEND_GONE),
+        (move_root, Reason.BACKEND_GONE),
+        (wipe, Reason.BACKEND_GONE),
+    ],
+)
+@pytest.mark.parametrize("sees", [True, False], ids=["news", "blind"])
+def test_L23_a_leader_learns_that_its_lock_file_is_gone(
+    tmp_path: Path, damage: Callable[[Path], None], reason: Reason, sees: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is done to the file or above it, with the kernel's news or without: the leader is told, and in time."""
+    if not sees:
+        monkeypatch.setattr(Inotify, "start", lambda *_: None)
+
+    async def scene() -> None:
+        root = tmp_path / "root"
+        async with backend(root) as leading:
+            grant = await win(leading)
+            task = asyncio.create_task(end_of(grant))
+            await asyncio.sleep(0)
+            began_ns = leading.clock.now_ns()
+            damage(root)
+            told = await task
+
+            assert told.reason is reason
+            assert told.until_ns is not None
+            assert told.until_ns <= began_ns + campaign.ORPHAN_NS
+
+    play(scene())
+
+
+def test_L23_who_wins_on_another_file_waits_two_seconds(tmp_path: Path) -> None:
+    """The last tenure is unclosed, held another file, and its process lives: it gets two seconds."""
+
+    async def scene() -> None:
+        async with backend(tmp_path) as old, backend(tmp_path) as new:
+            await win(old, "old")
+            delete(tmp_path)
+            began_s = time.monotonic()
+            won = await win(new, "new")
+
+            assert time.monotonic() - began_s >= ORPHAN_S
+            assert won.granted.token == 2
+            assert not won.granted.clean
+
+    play(scene())
+
+
+def test_L23_who_wins_on_another_file_waits_no_longer_than_the_old_leader(tmp_path: Path) -> None:
+    """The deposed leader closes its tenure: the wait ends with that, cleanly."""
+
+    async def scene() -> None:
+        async with backend(tmp_path) as old, backend(tmp_path) as new:
+            grant = await win(old, "old")
+            told = asyncio.create_task(end_of(grant))
+            await asyncio.sleep(0.05)
+            delete(tmp_path)
+            task = asyncio.create_task(win(new, "new"))
+            await told
+            await grant.release()
+            won = await task
+
+            assert won.granted.clean
+            reading = await new.read(ELECTION)
+            assert reading.leader is not None
+            assert reading.leader.candidate == "new"
+
+    play(scene())
+
+
+def test_L23_the_death_of_the_old_process_ends_the_wait(tmp_path: Path) -> None:
+    """A real process leads on a deleted file; when it is killed the next one leads."""
+    with company(tmp_path) as players:
+        leader = players.start("leader")
+        leader.elected()
+        standby = players.stand("standby")
+        delete(tmp_path)
+        leader.kill()
+
+        assert standby.hear("elected") == ["2", "False"]
+
+
+def test_L23_standbys_follow_the_new_file(tmp_path: Path) -> None:
+    """Those who waited at the deleted file are elected on the new one, each in its turn and once."""
+    with company(tmp_path) as players:
+        leader = players.start("leader")
+        leader.elected()
+        first, second = players.stand("first"), players.stand("second")
+        delete(tmp_path)
+        leader.kill()
+
+        assert first.elected() == 2
+        assert second.hear("ready") == []
+        assert second.has_said_nothing()
+        first.ask("release", "released")
+        assert second.elected() == 3
+
+
+def test_L17_a_wiped_directory_does_not_take_the_tokens_back(tmp_path: Path) -> None:
+    """Who stood when the directory was removed remembers the highest token, and gives the old leader its time."""
+
+    async def scene() -> None:
+        async with backend(tmp_path, poll_s=0.1) as old, backend(tmp_path, poll_s=0.1) as new:
+            for _ in range(4):
+                grant = await win(old, "old")
+                await grant.release()
+            await win(old, "old")
+            task = asyncio.create_task(win(new, "new"))
+
+            async def stands() -> bool:
+                return await standing(old) == ["new"]
+
+            await until(stands)
+            began_s = time.monotonic()
+            wipe(tmp_path)
+            won = await task
+
+            assert won.granted.token == 6
+            assert time.monotonic() - began_s >= ORPHAN_S
+
+    play(scene())
+
+
+def test_a_deposed_leader_writes_nothing_over_the_next(tmp_path: Path) -> None:
+    """Its release changes neither the record of the leader after it nor its lock; its values are stale."""
+
+    async def scene() -> None:
+        async with backend(tmp_path) as old, backend(tmp_path) as new:
+            stale = await win(old, "old")
+            delete(tmp_path)
+            await win(new, "new")
+            await stale.release()
+            with pytest.raises(StaleToken):
+                await stale.publish("too late")
+            leader = (await new.read(ELECTION)).leader
+
+            assert leader is not None
+            assert (leader.candidate, leader.token, leader.value) == ("new", 2, None)
+            assert await old.campaign(candidate("third"), once=True) is None
+
+    play(scene())
+
+
+def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path) -> None:
+    """An election's name never leaves the directory."""
+
+    async def scene() -> None:
+        async with backend(tmp_path) as only:
+            for name in ("..", "../x", "a/b", "", ".hidden", "a" * 129):
+                with pytest.raises(BackendRefused, match="cannot name"):
+                    await only.read(name)
+
+    play(scene())
