@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -39,7 +40,7 @@ class Announcer:
     """One queue, one daemon thread that starts with the first notice and sleeps while there is none."""
 
     def __init__(self) -> None:
-        self._queue: deque[Notice] = deque(maxlen=QUEUE_LIMIT)
+        self._queue: deque[Notice | tuple[int, str]] = deque(maxlen=QUEUE_LIMIT)
         self._subscribers: list[Callable[[Notice], None]] = []
         self._condition = threading.Condition()
         self._busy = False
@@ -48,15 +49,30 @@ class Announcer:
 
     def tell(self, notice: Notice) -> None:
         """Queue `notice`; never blocks for longer than the queue's own lock is held. Any thread."""
-        if not self._subscribers and not _log.isEnabledFor(level(notice)):
-            return
+        if self._subscribers or _log.isEnabledFor(level(notice)):
+            self._append(notice)
+
+    def say(self, loudness: int, text: str) -> None:
+        """Have `text` logged in its turn, for those who must not wait for a log handler."""
+        if _log.isEnabledFor(loudness):
+            self._append((loudness, text))
+
+    def _append(self, item: Notice | tuple[int, str]) -> None:
         with self._condition:
             self._dropped += len(self._queue) == QUEUE_LIMIT
-            self._queue.append(notice)
+            self._queue.append(item)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="tenure-announcer", daemon=True)
-                self._thread.start()
+                self._start()
             self._condition.notify_all()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="tenure-announcer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # an ending interpreter starts no threads; a release must not fail for want of a log line
+            self._queue.clear()
+        else:
+            self._thread = thread
 
     def subscribe(self, callback: Callable[[Notice], None]) -> Callable[[], None]:
         with self._condition:
@@ -82,19 +98,29 @@ class Announcer:
                 self._busy = False
                 self._condition.notify_all()
                 self._condition.wait_for(lambda: self._queue)
-                notice, self._busy = self._queue.popleft(), True
+                item, self._busy = self._queue.popleft(), True
                 dropped, self._dropped = self._dropped, 0
             if dropped:
-                _log.warning("%d notices were dropped: subscribers or log handlers are too slow", dropped)
-            self._tell_all(notice)
+                _write(logging.WARNING, f"{dropped} notices were dropped: subscribers or log handlers are too slow")
+            if isinstance(item, Notice):
+                self._tell_all(item)
+            else:
+                _write(*item)
 
     def _tell_all(self, notice: Notice) -> None:
-        _log.log(level(notice), "%s", describe(notice), extra={"notice": notice})
+        _write(level(notice), describe(notice), notice)
         for callback in self._subscribers:
             try:
                 callback(notice)
-            except Exception:  # noqa: BLE001  a subscriber's error is its own: the next one, and the keeper, must not suffer from it
-                _log.exception("a subscriber failed on %s", type(notice).__name__)
+            except Exception as error:  # noqa: BLE001  a subscriber's error is its own: the next one must not suffer from it
+                _write(logging.ERROR, f"a subscriber failed on {type(notice).__name__}", cause=error)
+
+
+def _write(loudness: int, text: str, notice: Notice | None = None, *, cause: Exception | None = None) -> None:
+    try:
+        _log.log(loudness, "%s", text, extra={"notice": notice}, exc_info=cause)
+    except Exception:  # noqa: BLE001  a log handler may raise; the thread that tells everybody must not end of it
+        sys.excepthook(*sys.exc_info())
 
 
 def level(notice: Notice) -> int:

@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import functools
 import logging
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
-from tenure.backends.base import VALUE_LIMIT_BYTES, Backend, Grade, Grant, Leader, Scope, Standing
+from tenure.backends.base import Backend, Gone, Grade, Grant, Leader, Scope, Standing
 from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason, TenureError
 from tenure.handle import Hold
 from tenure.holding import events
 from tenure.holding.events import Resign, Transfer
 from tenure.keeper import Keeper, Seat
-from tenure.options import CALL_LIMIT_S, Options, report_job_failure, report_overrun
+from tenure.options import CALL_LIMIT_S, Options, checked_value, report_failure_at_loss, report_job_failure
+from tenure.post import Post, held_here, raise_if_around
 from tenure.views import Lookout, View
 
 __all__ = ["Candidacy", "Election", "Tenure", "Watch", "singleton"]
@@ -48,68 +47,60 @@ class Tenure(Hold):
     def wait_lost(self, timeout: float | None = None) -> Reason | None:
         """Wait until the tenure is lost and return why; None when it is not lost after `timeout` seconds."""
         self._body.owner_is_alive()
+        if not self.is_valid():
+            return self.reason
         return self.reason if self._body.lost.wait(timeout) or not self.is_valid() else None
 
     def publish(self, value: str) -> None:
         """Put `value` beside the leader's name for everybody to read; at most 4 KiB of UTF-8.
 
-        Raises StaleToken when a newer leader has come, ConfigurationError for a value that is too long, and
-        BackendUnreachable when it is unknown whether it was written.
+        Raises StaleToken when a newer leader has come, LeadershipLost when the tenure has ended, ConfigurationError
+        for a value that is too long, and BackendUnreachable when it is unknown whether it was written.
         """
-        if len(value.encode()) > VALUE_LIMIT_BYTES:
-            raise ConfigurationError(f"a value has at most {VALUE_LIMIT_BYTES} bytes; publish where to find it instead")
-        self._seat.call(self._grant.publish(value)).result()
+        checked_value(value)
+        if self._forked():  # there is no keeper here that would answer
+            raise self._as_lost(Reason.FORKED)
+        try:
+            self._seat.call(self._grant.publish(value)).result()
+        except Gone as error:
+            raise self._as_lost(Reason.DEPOSED) from error
 
 
-class _Body:
-    """One use of `with election.lead()`; as the keeper's owner it belongs to one thread."""
+class _Body(Post):
+    """One use of `with election.lead()`; it belongs to one thread."""
 
     def __init__(self, options: Options, wait_s: float | None) -> None:
-        self._options = options
+        super().__init__(options)
         self._wait_s = wait_s
-        self._thread: threading.Thread | None = None
-        self._seat: Seat | None = None
         self._tenure: Tenure | None = None
-        self._result: Grant | TenureError | None = None
-        self._settled = threading.Event()
-        self._is_over = threading.Event()
-        self._alive_ns = 0
-        self.lost = threading.Event()
 
     def __enter__(self) -> Tenure:
-        if self._thread is not None:
+        if self.thread is not None:
             raise ConfigurationError("this lead() was used before; call lead() again for another tenure")
-        self._thread = threading.current_thread()
-        held = _HELD.__dict__.setdefault("keys", set())
-        if self._options.key in held:
-            raise ConfigurationError(f"this thread leads {self._options.name!r} already; it would wait for itself")
+        self.thread = threading.current_thread()
+        held = held_here()
+        if self.options.key in held:
+            raise ConfigurationError(f"this thread leads {self.options.name!r} already; it would wait for itself")
         end_s = None if self._wait_s is None else time.monotonic() + self._wait_s
         while self._tenure is None:
             left_s = self._wait_s if end_s is None else max(0.0, end_s - time.monotonic())
             self._tenure = self._campaign(left_s)
-        held.add(self._options.key)
+        held.add(self.options.key)
         return self._tenure
 
     def _campaign(self, wait_s: float | None) -> Tenure | None:
         """Stand until elected; None for a tenure that was lost before its body could start."""
-        for event in (self._settled, self._is_over, self.lost):
-            event.clear()
-        self._seat = seat = self._options.seat(self)
-        seat.stand(wait_s)
+        seat, grant = self.stand(wait_s)
         try:
-            self._settled.wait()
-        except BaseException:  # KeyboardInterrupt, or SystemExit of resign_on: whatever is or will be won goes back
+            tenure = Tenure(self, seat, grant)
+            self.options.highest = max(self.options.highest, tenure.token)
+            self.owner_is_alive()
+            if tenure.is_valid():
+                return tenure
+            self.let_go()
+        except BaseException:  # a signal's exception may come at any line, and would leave the grant held
             seat.post(events.BodyLeft())
             raise
-        if isinstance(self._result, TenureError):
-            raise self._result
-        assert self._result is not None
-        tenure = Tenure(self, seat, self._result)
-        self._options.highest = max(self._options.highest, tenure.token)
-        self.owner_is_alive()
-        if tenure.is_valid():
-            return tenure
-        self._let_go()
         return None
 
     def __exit__(
@@ -117,71 +108,18 @@ class _Body:
     ) -> None:
         assert self._tenure is not None
         reason = None if self._tenure.is_valid() else self._tenure.reason
-        self._let_go()
-        _HELD.keys.discard(self._options.key)
+        try:
+            if reason is not Reason.FORKED:
+                self.let_go()
+        finally:
+            held_here().discard(self.options.key)
         if reason is None:
             return
         lost = LeadershipLost(self._tenure.election, self._tenure.token, reason)
         if error is None:
             raise lost
-        if not isinstance(error, LeadershipLost):
+        if not isinstance(error, LeadershipLost) or error.election != lost.election:
             error.add_note(str(lost))
-
-    def withdraw(self, detail: str) -> None:
-        """End it from another thread: resign if it leads, give up if it stands."""
-        if self._seat is not None:
-            self._seat.withdraw(detail)
-
-    def _let_go(self) -> None:
-        assert self._seat is not None
-        self._seat.post(events.BodyLeft())
-        self._is_over.wait(self._options.release_limit_s)
-
-    # As the keeper's owner: called on the keeper's thread
-
-    def started(self, grant: Grant) -> None:
-        self._settle(grant)
-
-    def not_elected(self, error: TenureError) -> None:
-        self._settle(error)
-
-    def told_to_stop(self, reason: Reason) -> None:
-        del reason
-        self.lost.set()
-
-    def prove_alive(self, seat: Seat) -> None:
-        """A thread proves itself alive by existing or, where `stall_after` was given, by calling `check()`."""
-        assert self._thread is not None
-        if not self._options.stall_checked and self._thread.is_alive():
-            self._alive_ns = seat.clock.now_ns()
-        seat.feed(events.OwnerTicked(self._alive_ns))
-
-    def overran(self, reason: Reason) -> None:
-        assert self._thread is not None
-        frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001  the way to another thread's stack
-        stack = "".join(traceback.format_stack(frame)) if frame is not None else "its thread has ended\n"
-        report_overrun(self._options, reason, f"its thread runs\n{stack}")
-
-    def over(self) -> None:
-        self._is_over.set()
-
-    def _settle(self, result: Grant | TenureError) -> None:
-        self._result = result
-        self._settled.set()
-
-    # As the handle's steering: called on any thread
-
-    def resign(self) -> None:
-        assert self._seat is not None
-        self._seat.post(events.Asked(Resign()))
-
-    def owner_is_alive(self) -> None:
-        assert self._seat is not None
-        self._alive_ns = self._seat.clock.now_ns()
-
-
-_HELD = threading.local()
-"""Which elections each thread leads, as the set `keys`."""
 
 
 class Election:
@@ -306,6 +244,7 @@ class Candidacy:
         """Resign, or stop standing; a job that does not end within the grace is left to its overrun report."""
         with self._changed:
             self._ending = True
+            self._changed.notify_all()
             body = self._body
         if body is not None:
             body.withdraw("the candidacy was left")
@@ -315,7 +254,7 @@ class Candidacy:
 
     def _run(self) -> None:
         try:
-            _run(self._options, self._next_body, self._lead, (1, 60))
+            _run(self._options, self._next_body, self._lead, (1, 60), self._pause)
         except (_EndedError, NotElected):
             _log.debug("%s: the candidacy was left", self._options.name)
         except TenureError as error:
@@ -324,6 +263,10 @@ class Candidacy:
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
+
+    def _pause(self, pause_s: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ending, pause_s)
 
     def _next_body(self) -> _Body:
         with self._changed:
@@ -342,8 +285,8 @@ class Candidacy:
             self._tenure = None
 
 
-class _EndedError(Exception):
-    """The candidacy was left before it stood again."""
+class _EndedError(ConfigurationError):
+    """The block was left: it gives nothing any more."""
 
 
 class Watch:
@@ -356,6 +299,8 @@ class Watch:
         self._future: Future[None] | None = None
 
     def __enter__(self) -> Self:
+        if self._future is not None:
+            raise ConfigurationError("this watch() was used before; call watch() again for another")
         self._future = Keeper.current().run(self._lookout.run())
         return self
 
@@ -364,19 +309,35 @@ class Watch:
     ) -> None:
         assert self._future is not None
         self._future.cancel()
+        with self._changed:
+            self._changed.notify_all()
 
     def __iter__(self) -> Iterator[View]:
         while True:
-            yield self.next()
+            try:
+                view = self.next()
+            except _EndedError:
+                return
+            yield view
 
     def next(self, timeout: float | None = None) -> View:
-        """The next view; raises TimeoutError when nothing has changed for `timeout` seconds."""
+        """The next view; raises TimeoutError when nothing has changed for `timeout` seconds.
+
+        Raises ConfigurationError outside its `with` block: nothing would ever come.
+        """
+        if self._future is None:
+            raise ConfigurationError("enter it first: with election.watch() as views: for view in views")
         with self._changed:
-            if not self._changed.wait_for(lambda: self._view is not None, timeout):
+            if not self._changed.wait_for(lambda: self._view is not None or self._is_left(), timeout):
                 raise TimeoutError(f"nothing changed for {timeout:g} s")
+            if self._is_left():
+                raise _EndedError("this watch was left; call watch() again for another")
             view, self._view = self._view, None
             assert view is not None
             return view
+
+    def _is_left(self) -> bool:
+        return self._future is not None and self._future.cancelled()
 
     def _take(self, view: View) -> None:
         with self._changed:
@@ -408,23 +369,25 @@ def _run(
     lead: Callable[[], AbstractContextManager[Tenure]],
     job: Callable[[Tenure], _T],
     backoff: tuple[float, float],
+    pause: Callable[[float], object] = time.sleep,
 ) -> _T:
     pause_s = float(backoff[0])
     while True:
-        failure: Exception
+        failure: Exception | None = None
         try:
             with lead() as tenure:
                 try:
                     return job(tenure)
-                except LeadershipLost:
-                    raise
                 except Exception as error:  # noqa: BLE001  the job's own errors must not end the candidacy
                     failure = error
         except LeadershipLost as lost:
-            if lost.election != options.name:
-                raise
+            if failure is not None:
+                raise_if_around(failure, options)
+                report_failure_at_loss(options, lost, failure)
             _log.info("%s; standing again", lost)
             continue
+        assert failure is not None
+        raise_if_around(failure, options)
         report_job_failure(options, tenure.token, failure, pause_s)
-        time.sleep(pause_s)
+        pause(pause_s)
         pause_s = min(2 * pause_s, float(backoff[1]))

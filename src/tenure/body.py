@@ -19,17 +19,19 @@ import functools
 import sys
 import threading
 import traceback
+import weakref
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
-from tenure.backends.base import VALUE_LIMIT_BYTES, Grant
+from tenure.backends.base import Gone, Grant
 from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason, TenureError
 from tenure.handle import Hold
 from tenure.holding import events
 from tenure.keeper import OwnerGoneError, Seat
-from tenure.options import Options, report_overrun
+from tenure.options import Options, checked_value, report_overrun
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -57,12 +59,16 @@ class Tenure(Hold):
     async def publish(self, value: str) -> None:
         """Put `value` beside the leader's name for everybody to read: an address, a decision; at most 4 KiB of UTF-8.
 
-        Raises StaleToken when a newer leader has come, ConfigurationError for a value that is too long, and
-        BackendUnreachable when it is unknown whether it was written.
+        Raises StaleToken when a newer leader has come, LeadershipLost when the tenure has ended, ConfigurationError
+        for a value that is too long, and BackendUnreachable when it is unknown whether it was written.
         """
-        if len(value.encode()) > VALUE_LIMIT_BYTES:
-            raise ConfigurationError(f"a value has at most {VALUE_LIMIT_BYTES} bytes; publish where to find it instead")
-        await asyncio.wrap_future(self._seat.call(self._grant.publish(value)))
+        checked_value(value)
+        if self._forked():  # there is no keeper here that would answer
+            raise self._as_lost(Reason.FORKED)
+        try:
+            await asyncio.wrap_future(self._seat.call(self._grant.publish(value)))
+        except Gone as error:
+            raise self._as_lost(Reason.DEPOSED) from error
 
     async def to_thread(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a blocking function in a thread, and do not leave before it has ended, not even when cancelled.
@@ -84,37 +90,51 @@ class Tenure(Hold):
         return future.result()
 
 
-_HELD: WeakKeyDictionary[asyncio.Task[object], set[tuple[str, str]]] = WeakKeyDictionary()
-"""Which elections each task leads, or campaigns for."""
+_HELD: WeakKeyDictionary[asyncio.Task[object], dict[tuple[str, str], Body]] = WeakKeyDictionary()
+"""What each task leads, or campaigns for, by backend and election; outer tenures before inner ones."""
+
+
+def raise_if_around(failure: Exception, options: Options) -> None:
+    """Raise what a job raised if it is the loss of a tenure around this one: then standing again would be no help."""
+    task = asyncio.current_task()
+    held = _HELD.get(task, {}) if task is not None else {}
+    if isinstance(failure, LeadershipLost) and failure.election in {name for _, name in held} - {options.name}:
+        raise failure
 
 
 class Pulse:
     """One tick per user loop, however many tenures its tasks hold: the proof that the loop still turns."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._asking: list[Seat] = []
+        self._loop = weakref.ref(loop)
+        self._asking: deque[Seat] = deque()
         self._asked = False
 
     def ask(self, seat: Seat) -> None:
         """Tick `seat` when the loop turns next; on the keeper's thread."""
+        loop = self._loop()
+        if loop is None or loop.is_closed():  # perhaps with a tick still in its queue, that will never be run
+            self._asking.clear()
+            raise OwnerGoneError
         self._asking.append(seat)
         if not self._asked:
             self._asked = True
             try:
-                self._loop.call_soon_threadsafe(self._tick)
+                loop.call_soon_threadsafe(self._tick)
             except RuntimeError as error:
-                self._asked, self._asking = False, []
                 raise OwnerGoneError from error
 
     def _tick(self) -> None:
         self._asked = False
-        seats, self._asking = self._asking, []
-        for seat in set(seats):
+        seats: set[Seat] = set()
+        while self._asking:
+            seats.add(self._asking.popleft())
+        for seat in seats:
             seat.post(events.OwnerTicked(seat.clock.now_ns()))
 
 
 _PULSES: WeakKeyDictionary[asyncio.AbstractEventLoop, Pulse] = WeakKeyDictionary()
+"""The pulse of each loop; a pulse must not hold its loop, or neither would ever be let go."""
 
 
 class Body:
@@ -143,19 +163,19 @@ class Body:
         self._task = asyncio.current_task()
         assert self._task is not None
         self._thread_id = threading.get_ident()
-        held = _HELD.setdefault(self._task, set())
+        held = _HELD.setdefault(self._task, {})
         if self._options.key in held:
             raise ConfigurationError(
                 f"this task leads {self._options.name!r} already; it would wait for itself for ever"
             )
-        held.add(self._options.key)
+        held[self._options.key] = self
         end_s = None if self._wait_s is None else self._loop.time() + self._wait_s
         try:
             while self._tenure is None:
                 left_s = self._wait_s if end_s is None else max(0.0, end_s - self._loop.time())
                 self._tenure = await self._campaign(left_s)
         except BaseException:  # it goes on as it is; only the note that this task leads is taken back
-            held.discard(self._options.key)
+            del held[self._options.key]
             raise
         self._cancelling = self._task.cancelling()
         self._running = True
@@ -195,8 +215,9 @@ class Body:
         if not self._tenure.is_valid():  # lost, though its loop had no time to say so
             self._lost = self._lost or self._tenure.reason
         self._seat.post(events.BodyLeft())
-        cancelled = await self._released()
-        _HELD[task].discard(self._options.key)
+        cancelled = None if self._lost is Reason.FORKED else await self._released()
+        self._is_lost.set()  # for those who still wait for it beside the body
+        _HELD[task].pop(self._options.key)
         is_elsewhere = asyncio.current_task() is not task
         if is_elsewhere:
             raise ConfigurationError("a tenure was left in another task than it was entered in; it was released")
@@ -215,8 +236,15 @@ class Body:
                 await asyncio.wait([over], timeout=left_s)
             except asyncio.CancelledError as error:
                 cancelled = error
+                if self._is_pressed():
+                    break
         over.cancel()
         return cancelled
+
+    def _is_pressed(self) -> bool:
+        """Whether a tenure around this one was told twice to stop: half its grace is gone, so wait no longer."""
+        assert self._task is not None
+        return any(body._cancels > 1 for body in _HELD[self._task].values() if body is not self)  # noqa: SLF001  its own class
 
     def _let_out(self, error: BaseException | None, cancelled: asyncio.CancelledError | None) -> bool:
         """Let the right exception out (rules 4 and 5)."""
@@ -235,7 +263,7 @@ class Body:
             if not self._cancels:
                 return False
             raise lost from error
-        if not isinstance(error, LeadershipLost):
+        if not isinstance(error, LeadershipLost) or error.election != lost.election:
             error.add_note(str(lost))
         return False
 
@@ -294,9 +322,9 @@ class Body:
             self._won.set_result(result)
 
     def _stop(self, reason: Reason) -> None:
-        self._lost = self._lost or reason
         self._is_lost.set()
-        if self._running:
+        if self._running:  # a body that has left before it could be told has done nothing without leadership
+            self._lost = self._lost or reason
             assert self._task is not None
             self._cancels += 1
             self._task.cancel(f"tenure lost: {reason.value}")

@@ -9,17 +9,18 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from tenure.backends.base import Backend, Grade, Leader, Reading, Scope, Standing
-from tenure.body import Body, Tenure
+from tenure.body import Body, Tenure, raise_if_around
 from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError, LeadershipLost
 from tenure.holding.events import Resign, Transfer, Wish
 from tenure.keeper import Keeper
-from tenure.options import CALL_LIMIT_S, Options, report_job_failure
+from tenure.options import CALL_LIMIT_S, Options, report_failure_at_loss, report_job_failure
 from tenure.views import Lookout, View
 
 _log = logging.getLogger("tenure")
@@ -99,7 +100,7 @@ class Election:
         """
         pause_s = float(backoff[0])
         while True:
-            failure: Exception
+            failure: Exception | None = None
             try:
                 async with self.lead() as tenure:
                     try:
@@ -107,10 +108,17 @@ class Election:
                     except Exception as error:  # noqa: BLE001 -- the job's own errors must not end the candidacy
                         failure = error
             except LeadershipLost as lost:
-                if lost.election != self.name:
-                    raise
+                if failure is not None:
+                    raise_if_around(failure, self._options)
+                    report_failure_at_loss(self._options, lost, failure)
                 _log.info("%s; standing again", lost)
                 continue
+            except asyncio.CancelledError:
+                if failure is not None:  # nobody else would ever hear of it
+                    _log.error("%s: the job failed as it was cancelled", self.name, exc_info=failure)
+                raise
+            assert failure is not None
+            raise_if_around(failure, self._options)
             report_job_failure(self._options, tenure.token, failure, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, float(backoff[1]))
@@ -205,11 +213,19 @@ class Candidacy:
     ) -> None:
         """Resign, or stop standing; what ended the candidacy by itself comes out here at the latest."""
         assert self._task is not None
-        failed = self._task.done() and not self._task.cancelled()
+        failed = None if not self._task.done() or self._task.cancelled() else self._task.exception()
         self._task.cancel()
-        await asyncio.wait([self._task])
-        if failed and error is None:
-            self._task.result()
+        cancelled: asyncio.CancelledError | None = None
+        while not self._task.done():
+            try:
+                await asyncio.wait([self._task])
+            except asyncio.CancelledError as again:  # what it leads must not outlive this block: pass it on, and wait
+                cancelled = again
+                self._task.cancel()
+        if cancelled is not None:
+            raise cancelled
+        if failed is not None and error is None:
+            raise failed
 
     async def _run(self) -> None:
         await self._election.run(self._lead)
@@ -231,8 +247,11 @@ class Watch:
         self._election = election
         self._view: View | None = None
         self._came = asyncio.Event()
+        self._future: Future[None] | None = None
 
     async def __aenter__(self) -> Self:
+        if self._future is not None:
+            raise ConfigurationError("this watch() was used before; call watch() again for another")
         loop = asyncio.get_running_loop()
         lookout = Lookout(self._backend, self._election, lambda view: _post(loop, self._take, view))
         self._future = Keeper.current().run(lookout.run())
@@ -241,13 +260,19 @@ class Watch:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        assert self._future is not None
         self._future.cancel()
+        self._came.set()
 
     def __aiter__(self) -> Watch:
         return self
 
     async def __anext__(self) -> View:
+        if self._future is None:
+            raise ConfigurationError("enter it first: async with election.watch() as views: async for view in views")
         await self._came.wait()
+        if self._future.cancelled():
+            raise StopAsyncIteration
         self._came.clear()
         assert self._view is not None
         return self._view

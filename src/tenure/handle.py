@@ -55,7 +55,7 @@ class Hold:
         """Raise LeadershipLost unless `is_valid(for_s)`; it also proves that the owner is alive (see `stall_after`)."""
         self._steering.owner_is_alive()
         if not self.is_valid(for_s):
-            raise LeadershipLost(self.election, self.token, self.reason or Reason.EXPIRED)
+            raise self._as_lost(Reason.EXPIRED)
 
     def remaining(self) -> float:
         """Seconds until the tenure ends unless it is renewed; 0 when it is lost, infinite for one without a lease."""
@@ -74,6 +74,9 @@ class Hold:
         """Step down: the body is told to stop as at any loss, with reason RESIGNED, and the next candidate leads."""
         if not self._forked():
             self._steering.resign()
+
+    def _as_lost(self, otherwise: Reason) -> LeadershipLost:
+        return LeadershipLost(self.election, self.token, self.reason or otherwise)
 
     def _forked(self) -> bool:
         return os.getpid() != self._pid

@@ -14,9 +14,9 @@ import msgspec
 
 from tenure import announcer
 from tenure.backends import registry
-from tenure.backends.base import METADATA_LIMIT_BYTES, Backend, Candidate, Grade, Scope
+from tenure.backends.base import METADATA_LIMIT_BYTES, VALUE_LIMIT_BYTES, Backend, Candidate, Grade, Scope
 from tenure.durations import NS_PER_S, seconds, to_ns
-from tenure.errors import ConfigurationError, Reason
+from tenure.errors import ConfigurationError, LeadershipLost, Reason
 from tenure.holding.budget import Budget
 from tenure.holding.holder import Holder
 from tenure.holding.notices import JobFailed
@@ -59,7 +59,7 @@ class Options:
         self.takeover_delay_ns = to_ns(takeover_delay)
         self.highest = 0
         """The highest token seen: no tenure begins with one that is not above it."""
-        self._at = at if isinstance(at, Backend) else registry.resolve(at).url
+        self._at = at if isinstance(at, Backend) else _resolved(at)
         self.backend  # noqa: B018 -- connected now, so that a bad URL is refused where it was written
         self.budget = self._checked_budget(lease, grace, stall_after)
         self._check_demands(min_grade, scope)
@@ -73,7 +73,7 @@ class Options:
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.backend.url, self.name
+        return self.backend.url.partition("?")[0], self.name
 
     @property
     def release_limit_s(self) -> float:
@@ -140,12 +140,40 @@ class Options:
             raise ConfigurationError(f"metadata has at most {METADATA_LIMIT_BYTES} bytes as JSON")
 
 
+_resolved_before: set[str] = set()
+
+
+def _resolved(url: str | None) -> str:
+    """What `url` means, in full; said once in the log, with its scope, lest somebody be elected elsewhere (L30)."""
+    resolved = registry.resolve(url)
+    if resolved.url not in _resolved_before:
+        _resolved_before.add(resolved.url)
+        _log.info("elections at %s (from %s), among this %s", resolved.url, resolved.origin, resolved.scope)
+        for warning in resolved.warnings:
+            _log.warning("%s", warning)
+    return resolved.url
+
+
+def checked_value(value: str) -> str:
+    """`value`, if a leader may publish it; else ConfigurationError."""
+    if len(value.encode()) > VALUE_LIMIT_BYTES:
+        raise ConfigurationError(f"a value has at most {VALUE_LIMIT_BYTES} bytes; publish where to find it instead")
+    return value
+
+
 def report_overrun(options: Options, reason: Reason, stacks: str) -> None:
     """Say that work goes on without leadership, and where; with on_overrun="exit" end the process, and it with it."""
-    _log.error("%s: work runs on after its tenure was lost (%s)\n%s", options.name, reason.value, stacks)
+    text = f"{options.name}: work runs on after its tenure was lost ({reason.value})\n{stacks}"
+    announcer.ANNOUNCER.say(logging.ERROR, text)  # this is the keeper's thread: it waits for no log handler
     if options.on_overrun == "exit":
         announcer.ANNOUNCER.flush(0.2)
         os._exit(OVERRUN_EXIT_CODE)
+
+
+def report_failure_at_loss(options: Options, lost: LeadershipLost, failure: Exception) -> None:
+    """The same of a job that failed as its tenure was lost, unless it said no more than that; no pause follows."""
+    if not isinstance(failure, LeadershipLost):
+        report_job_failure(options, lost.token, failure, 0)
 
 
 def report_job_failure(options: Options, token: int, failure: Exception, pause_s: float) -> None:

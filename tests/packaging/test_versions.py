@@ -42,7 +42,7 @@ def test_the_fast_subset_passes_on_another_python(version: tuple[int, int], whee
     if found is None:
         pytest.skip(f"no Python {version[0]}.{version[1]} on this machine, neither on the PATH nor among pyenv's")
     python = empty_environment(found, tmp_path / "venv")
-    install(python, wheel, "pytest", "pytest-timeout", "hypothesis", "uvloop")
+    install(python, wheel, "pytest", "pytest-timeout", "hypothesis", "uvloop", "anyio")
 
     arguments = ("-q", "-m", "versions", "-p", "no:cacheprovider", "--ignore=tests/packaging", "--ignore=tests/tidy")
     done = run(python, "-m", "pytest", *arguments, check=False, timeout_s=300)

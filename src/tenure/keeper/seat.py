@@ -1,29 +1,19 @@
-"""Drives holders against backends, on one daemon thread and one event loop for the whole process.
+"""One candidate's holder, carried out: what it wants done is done here, and what came of it is told to it.
 
-The keeper shares nothing with the user's loop: renewals leave in time however busy that is. What holders decide it
-carries out; it decides nothing itself but how to classify an error:
+How an error is classified, the only thing that is decided here:
 
     Gone                                   DEFINITE: the grant is no more
     BackendRefused, ConfigurationError     DEFINITE: the backend would say no again
     everything else                        UNKNOWN: try again
-
-Rules of this file:
- - nothing on the keeper's loop blocks, and no call is awaited without a limit: the holder's wake-ups abandon it;
- - a call that was abandoned is not awaited either; a renewal's late answer is still told to the holder;
- - owners are told by methods that only post to the owner's own loop or thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
-import os
-import selectors
-import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
 
 from tenure import announcer
 from tenure.backends.base import Backend, Candidate, Gone, Grant
@@ -40,10 +30,12 @@ from tenure.errors import (
 from tenure.holding import effects, events
 from tenure.holding.holder import Holder
 
-EXIT_LIMIT_S = 2.0
-"""How long an ending interpreter waits for releases; what is not released by then ends with the process anyway."""
+if TYPE_CHECKING:
+    from tenure.keeper.thread import Keeper
 
-_log = logging.getLogger("tenure")
+FIRST_EAR_S = 0.005
+"""When a new leader begins to listen for wishes: work that takes less than this is over before anybody could wish."""
+
 _T = TypeVar("_T")
 
 
@@ -88,6 +80,7 @@ class Seat:
         self._wait_s = 0.0
         self._refusal: TenureError | None = None
         self._renewals: set[int] = set()
+        self._ended = False
 
     def post(self, event: events.Event) -> None:
         """Tell the holder, from any thread. After the keeper has ended this does nothing: everything is released."""
@@ -112,9 +105,10 @@ class Seat:
     def feed(self, event: events.Event) -> None:
         for effect in self.holder.handle(event, self.clock.now_ns()):
             self._carry_out(effect)
-        self._keeper.seated(self)
         self._set_timer()
-        if self.holder.over:
+        if not self.holder.over:
+            self._keeper.seated(self)
+        elif not self._ended:
             self._end()
 
     def look(self) -> None:
@@ -223,15 +217,16 @@ class Seat:
 
     async def _attend(self, grant: Grant) -> None:
         """Hear wishes and the grant's end for as long as it is held; a backend that fails at it is asked again."""
-        while True:
+        pause_s = FIRST_EAR_S
+        while self.holder.reason is None:
+            await asyncio.sleep(pause_s)
+            pause_s = self.holder.budget.backoff_ns / NS_PER_S
             try:
                 async for news in grant.attend():
                     self.feed(news if isinstance(news, events.Deposed) else events.Asked(news))
             except Exception as error:  # noqa: BLE001  whatever it is, wishes are worth another try; renewals judge
-                _log.debug("%s: attending failed, will try again: %s", self._candidate.election, error)
-            if self.holder.reason is not None:
-                return
-            await asyncio.sleep(self.holder.budget.backoff_ns / NS_PER_S)
+                text = f"{self._candidate.election}: attending failed, will try again: {error}"
+                announcer.ANNOUNCER.say(logging.DEBUG, text)
 
     # Time and end
 
@@ -251,189 +246,9 @@ class Seat:
         self.feed(events.Woke())
 
     def _end(self) -> None:
+        self._ended = True  # once: an owner whose loop is closed answers that it has gone, and would be told again
         if self._attending is not None:
             self._attending.cancel()
             self._attending = None
         self._keeper.left(self)
         self._tell(lambda _: self._owner.over(), None)
-
-
-class Rounds:
-    """Visits seats again and again, as often as the most demanding of them wants it; sleeps while there are none."""
-
-    def __init__(self, visit: Callable[[Seat], None], every_s: Callable[[Seat], float]) -> None:
-        self._visit = visit
-        self._every_s = every_s
-        self._seats: dict[Seat, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._period_s = 0.0
-
-    def set(self, seat: Seat, present: bool, loop: asyncio.AbstractEventLoop) -> None:
-        if not present:
-            self._seats.pop(seat, None)
-        elif seat not in self._seats:
-            self._seats[seat] = max(0.005, self._every_s(seat))
-            if self._timer is None or self._seats[seat] < self._period_s:
-                self._again(loop)
-
-    def _again(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
-        if self._seats:
-            self._period_s = min(self._seats.values())
-            self._timer = loop.call_later(self._period_s, self._run, loop)
-
-    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._again(loop)
-        for seat in tuple(self._seats):
-            self._visit(seat)
-
-
-class Keeper:
-    """One thread, one loop, every seat and every backend of this process. `Keeper.current()` is the only one."""
-
-    _current: Keeper | None = None
-    _lock = threading.Lock()
-
-    def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
-        self.loop: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop(self._selector)
-        self._backends: dict[str, Backend] = {}
-        self._clocks: dict[Clock, Callable[[], None]] = {}
-        self._seats: set[Seat] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._looks = Rounds(Seat.look, lambda seat: seat.holder.budget.margin_ns / 2 / NS_PER_S)
-        self._proofs = Rounds(Seat.prove, lambda seat: seat.holder.budget.stall_after_ns / 4 / NS_PER_S)
-        self._thread = threading.Thread(target=self._run, name="tenure-keeper", daemon=True)
-        self._thread.start()
-
-    @classmethod
-    def current(cls) -> Keeper:
-        with cls._lock:
-            if cls._current is None:
-                cls._current = Keeper()
-                atexit.register(cls._current.stop)
-            return cls._current
-
-    @classmethod
-    def resign_all(cls, detail: str) -> None:
-        """Resign every tenure of this process and withdraw every candidacy; from any thread, without waiting."""
-        keeper = cls._current
-        if keeper is not None:
-            keeper.soon(keeper.withdraw_all, detail)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        try:
-            self.loop.run_forever()
-        finally:
-            self.loop.close()
-
-    # From any thread
-
-    def backend(self, url: str, connect: Callable[[str], Backend]) -> Backend:
-        """The backend at `url`, made by `connect` at its first use and shared by every election of this process."""
-        with self._lock:
-            if url not in self._backends:
-                self._backends[url] = connect(url)
-            return self._backends[url]
-
-    def soon(self, function: Callable[..., None], *args: object) -> None:
-        try:
-            self.loop.call_soon_threadsafe(function, *args)
-        except RuntimeError:
-            _log.debug("the keeper has ended; nothing is held any more")
-
-    def call(self, coroutine: Coroutine[Any, Any, _T], timeout_s: float) -> Future[_T]:
-        """Run `coroutine` on the keeper's loop; BackendUnreachable after `timeout_s`, without waiting for its end."""
-        return asyncio.run_coroutine_threadsafe(self._limited(coroutine, timeout_s), self.loop)
-
-    def run(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
-        """Run `coroutine` on the keeper's loop until it ends or the future is cancelled."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-
-    async def _limited(self, coroutine: Coroutine[Any, Any, _T], timeout_s: float) -> _T:
-        task = self.loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        try:
-            done, _ = await asyncio.wait({task}, timeout=timeout_s)
-        finally:
-            task.cancel()  # does nothing to one that is done
-        if not done:
-            raise BackendUnreachable(f"no answer within {timeout_s:g} s; what became of the request is unknown")
-        return task.result()
-
-    # On the keeper's thread
-
-    def seated(self, seat: Seat) -> None:
-        """`seat` has moved: look at the clock for it, and at its owner, from when to when that is needed."""
-        if seat not in self._seats and not seat.holder.over:
-            self._seats.add(seat)
-            if seat.clock not in self._clocks:
-                self._clocks[seat.clock] = seat.clock.on_move(lambda: self.soon(self._clock_moved, seat.clock))
-        self._looks.set(seat, seat.holder.leased, self.loop)
-        self._proofs.set(seat, seat.holder.proving, self.loop)
-
-    def left(self, seat: Seat) -> None:
-        self._seats.discard(seat)
-        self._looks.set(seat, False, self.loop)
-        self._proofs.set(seat, False, self.loop)
-
-    def withdraw_all(self, detail: str) -> None:
-        for seat in tuple(self._seats):
-            seat.withdraw(detail)
-
-    def _clock_moved(self, clock: Clock) -> None:
-        for seat in tuple(self._seats):
-            if seat.clock is clock:
-                if seat.holder.proving:
-                    seat.prove()
-                seat.look()
-
-    # The end
-
-    def stop(self) -> None:
-        """Release what is held, close the backends, end the thread; each within limits. At interpreter exit."""
-        if not self._thread.is_alive():  # as in a forked child
-            return
-        future = asyncio.run_coroutine_threadsafe(self._wind_up(), self.loop)
-        try:
-            future.result(EXIT_LIMIT_S + 1)
-        except TimeoutError:
-            _log.warning("the keeper did not end in time; what it holds ends with the process")
-        self.soon(self.loop.stop)
-        self._thread.join(1.0)
-        announcer.ANNOUNCER.flush(0.5)
-        with self._lock:
-            if Keeper._current is self:
-                Keeper._current = None
-
-    async def _wind_up(self) -> None:
-        for seat in tuple(self._seats):
-            seat.feed(events.BodyLeft())
-        end_s = self.loop.time() + EXIT_LIMIT_S
-        while self._seats and self.loop.time() < end_s:  # noqa: ASYNC110  once per process, and bounded
-            await asyncio.sleep(0.005)
-        closing = [self.loop.create_task(backend.close()) for backend in self._backends.values()]
-        if closing:
-            await asyncio.wait(closing, timeout=0.5)
-        for end in self._clocks.values():
-            end()
-
-    def forget_in_child(self) -> None:
-        """In a forked child: the thread is not here. Drop what was inherited without a word to any service."""
-        for backend in self._backends.values():
-            backend.forked()
-        self._selector.close()
-
-
-def _after_fork_in_child() -> None:
-    keeper, Keeper._current = Keeper._current, None  # noqa: SLF001  this module's own
-    Keeper._lock = threading.Lock()  # noqa: SLF001  another thread may have held it when the process forked
-    if keeper is not None:
-        keeper.forget_in_child()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,118 @@
+"""A thread that leads or campaigns, as the keeper sees it: the owner behind `tenure.blocking`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+
+from tenure.backends.base import Grant
+from tenure.errors import LeadershipLost, Reason, TenureError
+from tenure.holding import events
+from tenure.holding.events import Resign
+from tenure.keeper import Seat
+from tenure.options import Options, report_overrun
+
+_HELD = threading.local()
+
+
+def held_here() -> set[tuple[str, str]]:
+    """What this thread leads, by backend and election."""
+    held: set[tuple[str, str]] = _HELD.__dict__.setdefault("keys", set())
+    return held
+
+
+def raise_if_around(failure: Exception, options: Options) -> None:
+    """Raise what a job raised if it is the loss of a tenure around this one: then standing again would be no help."""
+    around = {name for _, name in held_here()} - {options.name}
+    if isinstance(failure, LeadershipLost) and failure.election in around:
+        raise failure
+
+
+class Post:
+    """The owner of one candidacy. `thread` runs, or will run, its body; nothing can interrupt that."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.thread: threading.Thread | None = None
+        self.lost = threading.Event()
+        """Set when the body was told to stop, and when it has left."""
+        self._seat: Seat | None = None
+        self._result: Grant | TenureError | None = None
+        self._settled = threading.Event()
+        self._is_over = threading.Event()
+        self._withdrawn: str | None = None
+        self._alive_ns = 0
+
+    def stand(self, wait_s: float | None) -> tuple[Seat, Grant]:
+        """Campaign, and wait until elected. Raises what the candidate was told instead."""
+        for event in (self._settled, self._is_over, self.lost):
+            event.clear()
+        self._seat = seat = self.options.seat(self)
+        try:
+            seat.stand(wait_s)
+            if self._withdrawn is not None:
+                seat.withdraw(self._withdrawn)
+            self._settled.wait()
+        except BaseException:  # KeyboardInterrupt, or SystemExit of resign_on: whatever is or will be won goes back
+            seat.post(events.BodyLeft())
+            raise
+        if isinstance(self._result, TenureError):
+            raise self._result
+        assert self._result is not None
+        return seat, self._result
+
+    def let_go(self) -> None:
+        """The body has left: have the grant released, and wait for that, within the budget's limit."""
+        assert self._seat is not None
+        self._seat.post(events.BodyLeft())
+        self._is_over.wait(self.options.release_limit_s)
+        self.lost.set()
+
+    def withdraw(self, detail: str) -> None:
+        """End it from another thread: resign if it leads, give up if it stands, or as soon as it does."""
+        self._withdrawn = detail
+        if self._seat is not None:
+            self._seat.withdraw(detail)
+
+    # As the keeper's owner: called on the keeper's thread
+
+    def started(self, grant: Grant) -> None:
+        self._settle(grant)
+
+    def not_elected(self, error: TenureError) -> None:
+        self._settle(error)
+
+    def told_to_stop(self, reason: Reason) -> None:
+        del reason
+        self.lost.set()
+
+    def prove_alive(self, seat: Seat) -> None:
+        """A thread proves itself alive by existing or, where `stall_after` was given, by calling `check()`."""
+        assert self.thread is not None
+        if not self.options.stall_checked and self.thread.is_alive():
+            self._alive_ns = seat.clock.now_ns()
+        seat.feed(events.OwnerTicked(self._alive_ns))
+
+    def overran(self, reason: Reason) -> None:
+        assert self.thread is not None
+        frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001  the way to another thread's stack
+        stack = "".join(traceback.format_stack(frame)) if frame is not None else "its thread has ended\n"
+        report_overrun(self.options, reason, f"its thread runs\n{stack}")
+
+    def over(self) -> None:
+        self._is_over.set()
+
+    def _settle(self, result: Grant | TenureError) -> None:
+        self._result = result
+        self._settled.set()
+
+    # As the handle's steering: called on any thread
+
+    def resign(self) -> None:
+        assert self._seat is not None
+        self._seat.post(events.Asked(Resign()))
+
+    def owner_is_alive(self) -> None:
+        assert self._seat is not None
+        self._alive_ns = self._seat.clock.now_ns()
