@@ -30,6 +30,6 @@ def names_of_elections(at: str | None) -> list[str]:
     from tenure.cli.connection import Connection
 
     try:
-        return Connection(at).elections()
+        return Connection(at, warn=False).elections()
     except TenureError:
         return []

@@ -49,7 +49,7 @@ class Connection:
         resolved = registry.resolve(at)
         for warning in resolved.warnings if warn else ():
             _log.warning("%s", warning)
-        if resolved.scope == "process":
+        if warn and resolved.scope == "process":
             _log.warning("%s is inside this process, which no other takes part in", resolved.url)
         self._keeper = Keeper.current()
         self.backend: Backend = self._keeper.backend(resolved.url, registry.connect)

@@ -15,11 +15,13 @@ import click
 import msgspec
 
 from tenure.backends.base import Leader
-from tenure.cli.connection import Connection
+from tenure.cli.connection import Connection, Views
 from tenure.cli.exits import Exit, Stop
 from tenure.cli.options import DURATION, at_option, name_argument, output_option, talk_options
 from tenure.cli.output import Format, document, leader_in_words, line_of_json, plain, word, write
 from tenure.durations import NS_PER_S
+from tenure.errors import BackendUnreachable
+from tenure.options import CALL_LIMIT_S
 from tenure.views import Led, Unknown, Vacant, View
 
 NS_PER_MS = 1_000_000
@@ -79,19 +81,20 @@ def command(name: str, at: str | None, count: int | None, for_s: float | None, o
 
     A line with "unknown" means that the backend cannot be asked: somebody may lead, and nobody here knows who.
     """
-    until_ns = None if for_s is None else time.monotonic_ns() + round(for_s * NS_PER_S)
+    began_ns = time.monotonic_ns()
+    until_ns = None if for_s is None else began_ns + round(for_s * NS_PER_S)
     shown: list[Change] = []
     try:
         with _ending_on_signals(), Connection(at).watch(name) as views:
-            gaps = Gaps()
             if output != "json":
                 views.end_with_reader(sys.stdout.fileno())
-            while (came := views.next(until_ns)) is not None:
-                change = _change(name, came[1], gaps.see(*came))
-                _print(change, output)
-                shown.append(change)
-                if output != "json":
-                    shown.clear()
+            gaps = Gaps()
+            for came_ns, view in _changes(views, began_ns, until_ns):
+                change = _change(name, view, gaps.see(came_ns, view))
+                if output == "json":
+                    shown.append(change)
+                else:
+                    _print(change, output)
                 count = None if count is None else count - 1
                 if count == 0:
                     return
@@ -100,6 +103,24 @@ def command(name: str, at: str | None, count: int | None, for_s: float | None, o
     finally:
         if output == "json":
             document(shown)
+
+
+def _changes(views: Views, began_ns: int, until_ns: int | None) -> Iterator[tuple[int, View]]:
+    """The views that differ from the one before: one also comes when nothing but the queue of candidates changed.
+
+    However short the time is, the first view is waited for. Raises BackendUnreachable where not even that comes.
+    """
+    came = views.next(max(until_ns or 0, began_ns + round(CALL_LIMIT_S * NS_PER_S)))
+    if came is None and not views.reader_left:
+        raise BackendUnreachable(
+            f"the backend has told nothing within {CALL_LIMIT_S:g} s; look at it with: tenure doctor"
+        )
+    last: View | None = None
+    while came is not None:
+        if came[1] != last:
+            last = came[1]
+            yield came
+        came = views.next(until_ns)
 
 
 def _change(election: str, view: View, gap_ms: float | None) -> Change:
@@ -119,7 +140,7 @@ def _change(election: str, view: View, gap_ms: float | None) -> Change:
 def _print(change: Change, form: Format) -> None:
     if form == "jsonl":
         line_of_json(change)
-    elif form == "table":
+    else:
         write(f"{change.time}  {change.election}  {_in_words(change)}")
 
 

@@ -1,0 +1,188 @@
+"""`tenure status`: who leads, where that was looked up, and never an answer that nobody can vouch for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tenure import BackendUnreachable
+from tenure.backends.memory import shared_service
+from tenure.backends.memory.faults import Fail
+from tenure.cli import main
+from tests.cli.scene import candidate, eventually, leader, stands, tenure
+
+
+def test_somebody_leads(url: str) -> None:
+    """Code 0, and the leader with its token, metadata and value, and where it was looked up."""
+    with leader(url, "nightly", "a", "10.0.0.1:80"):
+        shown = tenure("status", "nightly", "--at", url)
+
+    assert shown.code == 0
+    lines = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in shown.out.splitlines()}
+    assert lines["leader"] == "a"
+    assert lines["token"] == "1"
+    assert lines["host"] == "web-1"
+    assert lines["value"] == "10.0.0.1:80"
+
+
+def test_what_others_wrote_cannot_steer_the_terminal(url: str) -> None:
+    """Escape sequences and line ends in metadata are shown, not obeyed."""
+    with leader(url, "nightly", "a"):
+        shown = tenure("status", "nightly", "--at", url)
+
+    assert "\033" not in shown.out
+    assert "\\x1b[31mred\\n" in shown.out
+
+
+def test_the_json_is_stable(url: str) -> None:
+    """`-o json` prints one document with every key of the reference, on stdout alone."""
+    with leader(url, "nightly", "a", "v"), candidate(url, "nightly", "b"):
+        eventually(lambda: stands(url, "nightly", "b"))
+        shown = tenure("status", "nightly", "--at", url, "-o", "json").json()
+
+    metadata = {"host": "web-1", "note": "\033[31mred\n"}
+    assert {**shown["at"], "warnings": []} == {
+        "url": url,
+        "origin": "argument",
+        "scope": "host",
+        "grade": "B",
+        "warnings": [],
+    }
+    assert shown["elections"] == [
+        {
+            "election": "nightly",
+            "state": "led",
+            "leader": {"candidate": "a", "token": 1, "metadata": metadata, "value": "v", "warning": ""},
+            "token": 1,
+            "candidates": [{"candidate": "b", "priority": 0, "metadata": metadata}],
+            "error": None,
+        }
+    ]
+
+
+def test_nobody_leads(url: str) -> None:
+    """Code 3, and a hint that the name or the URL may be wrong where nobody ever stood."""
+    shown = tenure("status", "nightly", "--at", url)
+
+    assert shown.code == 3
+    assert "vacant" in shown.out
+    assert f"nobody ever stood for 'nightly' at {url}" in shown.err
+
+
+def test_a_place_can_be_looked_at_without_making_it(url: str, tmp_path: Path) -> None:
+    """Looking leaves nothing behind."""
+    tenure("status", "nightly", "--at", url)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_name_all_are_listed(url: str) -> None:
+    """Every election of the place; code 3, as not each of them is led."""
+    with leader(url, "two", "a"):
+        with leader(url, "one", "a"):
+            every = tenure("status", "--at", url)
+            both = tenure("status", "two", "one", "--at", url)
+        some = tenure("status", "--at", url, "-o", "jsonl")
+
+    assert (every.code, both.code, some.code) == (0, 0, 3)
+    assert [line.split()[:3] for line in every.out.splitlines()[1:3]] == [["one", "led", "a"], ["two", "led", "a"]]
+    assert [line.split()[0] for line in both.out.splitlines()[1:3]] == ["two", "one"]
+    lines = [json.loads(line) for line in some.out.splitlines()]
+    assert [(line["election"], line["state"], line["at"]) for line in lines] == [
+        ("one", "vacant", url),
+        ("two", "led", url),
+    ]
+
+
+def test_an_empty_place_has_nothing_to_list(url: str) -> None:
+    """Code 3, and it says so."""
+    shown = tenure("status", "--at", url)
+
+    assert shown.code == 3
+    assert "nobody ever stood" in shown.err
+
+
+def test_L11_an_unreachable_backend_is_never_answered_with_an_old_leader(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Code 69, and "unknown" instead of anybody's name."""
+    service = shared_service("cli-unreachable")
+    service.faults.add("read", Fail(BackendUnreachable("no route to the service")))
+
+    code = main(["status", "nightly", "--at", "memory://cli-unreachable", "-o", "json"])
+
+    assert code == 69
+    shown, said = capsys.readouterr()
+    (seen,) = json.loads(shown)["elections"]
+    assert (seen["state"], seen["leader"], seen["token"]) == ("unknown", None, None)
+    assert "no route to the service" in seen["error"]
+    assert "no route to the service" in said
+
+
+def test_L30_the_scope_is_shown(url: str, tmp_path: Path) -> None:
+    """Who takes part is printed beside what was resolved: this user's processes by default, else this host's."""
+    own = tenure("status", "nightly", XDG_STATE_HOME=str(tmp_path))
+    shared = tenure("status", "nightly", TENURE_URL=url)
+
+    assert f"{(tmp_path / 'tenure').as_uri()} (scope user, grade B, from default)" in own.out
+    assert f"{url} (scope host, grade B, from TENURE_URL)" in shared.out
+
+
+def test_L30_a_pod_is_not_given_an_election_of_its_own(tmp_path: Path) -> None:
+    """In a Kubernetes pod the bare default is refused, with the line that fixes it."""
+    shown = tenure("status", "nightly", XDG_STATE_HOME=str(tmp_path), KUBERNETES_SERVICE_HOST="10.0.0.1")
+
+    assert shown.code == 78
+    assert "--at file://" in shown.err
+
+
+def test_L30_a_container_is_told_of(url: str) -> None:
+    """In a container a warning says that the scope is this container; -q leaves it to the JSON."""
+    loud = tenure("status", "nightly", "--at", url, container="podman")
+    quiet = tenure("status", "nightly", "--at", url, "-q", "-o", "json", container="podman")
+
+    assert "this is a container" in loud.err
+    assert "this is a container" not in quiet.err
+    assert "this is a container" in quiet.json()["at"]["warnings"][0]
+
+
+def test_L30_an_election_inside_this_process_is_told_of() -> None:
+    """`memory://` on a command line reaches nobody else, and that is said."""
+    assert "inside this process" in tenure("status", "nightly", "--at", "memory://x").err
+
+
+def test_a_damaged_counter_is_refused_and_the_doctor_named(url: str, tmp_path: Path) -> None:
+    """Code 78; the other elections are shown all the same."""
+    with leader(url, "good", "a"):
+        with leader(url, "bad", "a"):
+            pass
+        (tmp_path / "elections" / "bad" / "token").write_bytes(b"rubbish")
+        shown = tenure("status", "--at", url)
+
+    assert shown.code == 78
+    assert "tenure doctor bad" in shown.err
+    assert [line.split()[:2] for line in shown.out.splitlines()[1:3]] == [["bad", "unknown"], ["good", "led"]]
+
+
+def test_every_option_is_a_variable_too(url: str) -> None:
+    """TENURE_STATUS_OUTPUT, TENURE_STATUS_AT and TENURE_STATUS_QUIET are the options."""
+    shown = tenure(
+        "status", "nightly", TENURE_STATUS_OUTPUT="json", TENURE_STATUS_AT=url, TENURE_STATUS_QUIET="1", container="x"
+    )
+
+    assert shown.json()["at"]["url"] == url
+    assert "this is a container" not in shown.err
+
+
+def test_the_option_wins_over_the_variable(url: str, tmp_path: Path) -> None:
+    """What is typed counts; TENURE_URL is only the default."""
+    shown = tenure("status", "nightly", "--at", url, "-o", "json", TENURE_URL=tmp_path.as_uri())
+
+    assert shown.json()["at"]["url"] == url
+
+
+def test_no_colour_where_nobody_sees_it(url: str) -> None:
+    """Into a pipe no escape sequence is written."""
+    assert "\033" not in tenure("status", "nightly", "--at", url, FORCE_COLOR="1").out
