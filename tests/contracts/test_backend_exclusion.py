@@ -92,6 +92,21 @@ async def test_waiters_win_in_order_of_priority_then_arrival(stage: Stage) -> No
         assert await stage.standing() == order[number + 1 :]
 
 
+async def test_a_newcomer_does_not_overtake_who_waits(stage: Stage) -> None:
+    """Between a release and the election of the one who waited nobody of the same priority slips in."""
+    if not stage.backend.capabilities.ordered:
+        return
+    grant = await stage.win("leader")
+    for number in range(5):
+        waiter = await stage.stand(f"waiter{number}", on=stage.other)
+        await grant.release()
+
+        newcomer = await stage.try_once("newcomer")
+
+        assert newcomer is None
+        grant = await waiter.won()
+
+
 async def test_L22_waiters_of_one_priority_do_not_freeze_one_another(stage: Stage) -> None:
     """Ten candidates of the same priority all have their turn."""
     grant = await stage.win("leader")

@@ -100,8 +100,10 @@ class ElectionRecord:
         self.watchers: list[Bell] = []
         self._timing = timing
         self._clean = timing.born_clean
+        """Whether the last tenure was closed by its leader."""
         self._queue: list[Waiter] = []
         self._heir: str | None = None
+        """In whose favour the last tenure was released."""
         self._offered: Waiter | None = None
         self._patience: Alarm | None = None
 
@@ -175,7 +177,6 @@ class ElectionRecord:
             waiter.candidate, self.token, lease_ns, timing.clock.now_ns() + lease_ns, clean=self._clean
         )
         held.expiry = timing.alarms.set(held.expires_ns, partial(self._expire, held))
-        self._clean, self._heir = False, None
         self.offer()
         self.changed()
         return held
