@@ -88,8 +88,10 @@ def test_L4_a_stopped_guardian_is_replaced_by_its_wrapper(scene: Scene) -> None:
 
 def test_L4_a_guardian_stopped_in_the_middle_of_the_grace_is_replaced(scene: Scene) -> None:
     """It acknowledged the order, and is stopped before the grace is over: the wrapper kills in its place."""
-    wrapper = scene.run("sh", "-c", DEAF, grace_s=1.0)
+    deaf = scene.folder / "deaf"
+    wrapper = scene.run("sh", "-c", f"trap '' TERM; touch {deaf}; while :; do sleep 1; done", grace_s=1.0)
     job = wrapper.job
+    until(deaf.exists, "the job ignores SIGTERM")
     os.kill(wrapper.pid, signal.SIGTERM)
     wrapper.event("ordered")
     stop(wrapper.guardian)

@@ -30,6 +30,7 @@ from tenure.supervise.wire import (
     Because,
     Channel,
     Closed,
+    Continued,
     Ended,
     Forward,
     LeftBehind,
@@ -69,6 +70,7 @@ class _Job:
         self.outcome: int | JobError | ConfigurationError = 0
         self.is_acknowledged = False
         self.stop_asked = False
+        self.continues = 0
         self.kill_at_ns: int | None = None
         self.heard_ns = 0
         self.remaining: list[int] = []
@@ -157,7 +159,8 @@ class Connection:
             return
         if number == signal.SIGCONT and job.pid is not None and self._terminal.is_ours():
             self._terminal.give(job.pid)
-        self._channel.send(Forward(number))
+        if self._channel.send(Forward(number)) and number == signal.SIGCONT:
+            job.continues += 1
 
     async def ended(self) -> int:
         """As `Guardian.ended`."""
@@ -223,6 +226,8 @@ class Connection:
                 self._finish(job, self._refusal(problem, error))
             case Paused(number):
                 self._job_paused(job, number)
+            case Continued():
+                job.continues -= 1
             case EndingBegun():
                 job.is_acknowledged = True
             case LeftBehind(status, count, some):
@@ -250,8 +255,8 @@ class Connection:
 
     def _job_paused(self, job: _Job, number: int) -> None:
         """Do as a shell whose job was stopped: with a terminal, hand it on to the shell above us."""
-        if job.pid is None or job.stop_asked or not ((found := identify(job.pid)) and is_stopped(found)):
-            return  # or continued since: the report is old
+        if job.pid is None or job.stop_asked or job.continues:  # the last: it is being continued, the report is old
+            return
         if self._terminal.is_ours():  # the shell gave it to us while the job was in the background
             if number in {signal.SIGTTIN, signal.SIGTTOU}:
                 self.forward(signal.SIGCONT)

@@ -32,6 +32,7 @@ from tenure.supervise.wire import (
     Because,
     Channel,
     Closed,
+    Continued,
     Ended,
     Forward,
     LeftBehind,
@@ -214,6 +215,8 @@ class _Guardian:
             case Forward(number):
                 if job is not None:
                     job.leader.signal_group(number)
+                    if number == signal.SIGCONT:
+                        self._reports.append(Continued())
             case _:
                 assert_never(order)
 

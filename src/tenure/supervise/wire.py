@@ -86,6 +86,10 @@ class Paused(msgspec.Struct, frozen=True, array_like=True, tag=True):
     signal: int
 
 
+class Continued(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A SIGCONT was forwarded: what was reported `Paused` before this is old."""
+
+
 class Ending(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """The end of the job has begun."""
 
@@ -114,7 +118,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 Order: TypeAlias = Start | SetDeadline | Stop | Forward
-Report: TypeAlias = Started | Refused | Paused | Ending | LeftBehind | Remaining | Ended
+Report: TypeAlias = Started | Refused | Paused | Continued | Ending | LeftBehind | Remaining | Ended
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_order = msgspec.msgpack.Decoder(Order).decode
