@@ -1,0 +1,17 @@
+"""`tenure demo`: the same four accidents happen to two locks, and both ledgers are audited by the same rules.
+
+books          the SQLite ledger that only the leader may write: read, think, write
+worker         a candidate that uses the library
+job            what runs under `tenure run`, and under the hand-written wrapper
+naive          the time-out lock that people write by hand
+naive_worker   a candidate that uses it
+naive_wrapper  the wrapper that people write by hand
+lifeline       none of these processes outlives the demonstration
+stage          the processes of one side, and waiting for what they do
+sides          what differs between the two: how to start, to retire, to look
+script         the accidents
+findings       what came out: tenures, bookings, take-overs
+picture        the strip and the table, as text
+narrator       what is told while it runs
+show           all of it, from the introduction to the verdict
+"""

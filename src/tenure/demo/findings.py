@@ -1,0 +1,53 @@
+"""What came out on one side: the audit of its tenures, the state of its books, and what the accidents cost."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tenure.audit import Verdict, audit
+from tenure.demo.books import Books, State
+from tenure.demo.script import Pause, Script, TakeOver
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """Data for the picture and for `-o json`. Both sides are judged by the same two audits."""
+
+    title: str
+    verdict: Verdict
+    books: State
+    take_overs: tuple[TakeOver, ...]
+    pause: Pause
+    killed_pids: tuple[int, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """One leader at a time, and every payment booked once."""
+        return self.verdict.is_clean and self.books.is_right
+
+    @property
+    def is_damaged(self) -> bool:
+        """Two leaders at once for certain, and it shows in the books."""
+        return bool(self.verdict.overlaps) and not self.books.is_right
+
+    def take_over_ns(self, accident: str) -> int | None:
+        """How long the first accident of this kind went without a leader."""
+        return next((one.after_ns for one in self.take_overs if one.accident == accident), None)
+
+
+def judge(script: Script) -> Findings:
+    """Audit one side after its script was played."""
+    stage = script.side.stage
+    books = Books(stage.books_path)
+    try:
+        state = books.state()
+    finally:
+        books.close()
+    assert script.pause is not None, "the script was not played to its end"
+    return Findings(
+        title=script.side.title,
+        verdict=audit(stage.look()),
+        books=state,
+        take_overs=tuple(script.take_overs),
+        pause=script.pause,
+        killed_pids=tuple(sorted(script.killed_pids)),
+    )

@@ -1,0 +1,48 @@
+"""What is told while the demonstration runs: plain lines, each with the seconds since the beginning."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import time
+from typing import TextIO
+
+import click
+
+WIDTH = 80
+_TIME_COLUMNS = 9
+
+
+class Narrator:
+    """Writes to one stream, at once; colours only where a person looks at a terminal and has not said no."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._colours = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._began_s = time.monotonic()
+
+    def line(self, text: str = "") -> None:
+        """A line as it is."""
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def paragraph(self, text: str) -> None:
+        """Sentences, filled to the width."""
+        self.line(textwrap.fill(text, WIDTH))
+
+    def heading(self, text: str) -> None:
+        """A line that stands out."""
+        self.line()
+        self.line(self.styled(text, bold=True))
+
+    def tell(self, text: str) -> None:
+        """What has just happened."""
+        moment = f"{time.monotonic() - self._began_s:6.1f} s"
+        first, *others = textwrap.wrap(text, WIDTH - _TIME_COLUMNS - 1, break_on_hyphens=False)
+        self.line(f"{self.styled(moment, dim=True)}  {first}")
+        for other in others:
+            self.line(" " * (_TIME_COLUMNS + 1) + other)
+
+    def styled(self, text: str, *, bold: bool = False, dim: bool = False, fg: str | None = None) -> str:
+        """The text with colours, where there are any."""
+        return click.style(text, bold=bold or None, dim=dim or None, fg=fg) if self._colours else text

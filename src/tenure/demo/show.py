@@ -1,0 +1,169 @@
+"""The whole demonstration: introduction, both sides, strips, verdicts, and what to type next."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from tenure.backends.file import filesystems
+from tenure.demo import picture
+from tenure.demo.findings import Findings, judge
+from tenure.demo.narrator import Narrator
+from tenure.demo.script import Script
+from tenure.demo.sides import NaiveSide, Side, TenureSide
+from tenure.demo.stage import ShowStopped, Stage
+from tenure.errors import BackendRefused
+from tenure.supervise.processes import Process, become_subreaper, children_of, identify
+
+_INTRODUCTION = (
+    "Three processes stand ready to book payments into one SQLite ledger, and only one of them, the leader, may do so "
+    "at a time. Whoever leads is killed, told to resign, killed in its wrapper, and frozen: first with tenure, then "
+    "with the time-out lock that people write by hand. These are real processes and real signals, and both ledgers are "
+    "audited by the same rules."
+)
+_NEXT = ("tenure run nightly -- sh -c 'echo I lead; sleep 60'", "tenure status nightly")
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """Both sides; `failure` says what did not happen as it should, or is empty."""
+
+    ours: Findings | None
+    theirs: Findings | None
+    failure: str
+
+    @property
+    def is_success(self) -> bool:
+        return not self.failure
+
+
+def show(narrator: Narrator, *, unicode: bool) -> Outcome:
+    """Play both sides and tell about it; nothing is left behind, however it ends. Takes about half a minute."""
+    logging.getLogger("tenure").addHandler(logging.NullHandler())  # what is worth saying here, the narrator says
+    narrator.line(narrator.styled("tenure demo: of many processes, exactly one leads", bold=True))
+    narrator.line()
+    narrator.paragraph(_INTRODUCTION)
+    sides: list[Findings] = []
+    try:
+        with _ending_on_signals():
+            sides.append(_side("1  ", TenureSide, narrator))
+            sides.append(_side("2  ", NaiveSide, narrator))
+    except (ShowStopped, BackendRefused, OSError) as error:
+        ours = sides[0] if sides else None
+        return Outcome(ours=ours, theirs=None, failure=f"the demonstration could not be played to its end: {error}")
+    ours, theirs = sides
+    _conclude(narrator, ours, theirs, unicode=unicode)
+    return Outcome(ours=ours, theirs=theirs, failure=_failure(ours, theirs))
+
+
+def _side(number: str, make: type[TenureSide | NaiveSide], narrator: Narrator) -> Findings:
+    become_subreaper()  # a wrapper that was killed leaves its orphans to us, so that we can see them end
+    before = frozenset(filter(None, map(identify, children_of(os.getpid()))))
+    directory = Path(tempfile.mkdtemp(prefix="tenure-demo-", dir=_place()))
+    try:
+        with _stage(directory, before) as stage:
+            side: Side = make(stage)
+            narrator.heading(f"{number}{side.title}")
+            script = Script(side, narrator)
+            try:
+                script.play()
+            finally:
+                side.close()
+            return judge(script)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _stage(directory: Path, before: frozenset[Process]) -> Iterator[Stage]:
+    run_time = directory / "run"
+    run_time.mkdir(0o700)
+    # Nothing of the user's own settings, and no place of the user's, is used.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TENURE_")}
+    stage = Stage(directory, environment | {"XDG_RUNTIME_DIR": str(run_time)})
+    try:
+        yield stage
+    finally:
+        stage.close(before)
+
+
+def _place() -> Path:
+    """A directory on a file system whose locks hold: that for temporary files, or, where it is none, the user's own."""
+    places = [Path(tempfile.gettempdir()), Path.home(), Path.cwd()]
+    for place in places:
+        try:
+            filesystems.footing(str(place))
+        except BackendRefused:
+            continue
+        if os.access(place, os.W_OK):
+            return place
+    return places[0]
+
+
+def _conclude(narrator: Narrator, ours: Findings, theirs: Findings, *, unicode: bool) -> None:
+    narrator.heading("Tenures")
+    for findings in (ours, theirs):
+        narrator.line()
+        narrator.line(f"  {findings.title}")
+        for line in picture.strip_of(findings, unicode=unicode):
+            narrator.line(line)
+    narrator.heading("Side by side")
+    narrator.line()
+    for line in picture.comparison(ours, theirs):
+        narrator.line(line)
+    narrator.heading("The audit's verdict")
+    for findings in (ours, theirs):
+        narrator.line()
+        colour = "green" if findings.is_clean else "red"
+        narrator.line(narrator.styled(f"{findings.title}: {'clean' if findings.is_clean else 'damaged'}", fg=colour))
+        narrator.paragraph(" ".join([*findings.verdict.in_words(most=3), _books_in_words(findings)]))
+    narrator.line()
+    narrator.paragraph(
+        "Truth to tell: a paused leader of file:// keeps the lock, so nobody replaces it until it goes on or dies. "
+        "Nothing is damaged, and nothing is done meanwhile. A backend with leases replaces it."
+    )
+    narrator.heading("Now you, in two terminals")
+    for command in _NEXT:
+        narrator.line(f"  {command}")
+
+
+def _books_in_words(findings: Findings) -> str:
+    state = findings.books
+    if state.is_right:
+        return f"The books are right: {state.bookings} payments, each booked once; the balance is their sum."
+    return (
+        f"The books are wrong: {state.booked_twice} of {state.bookings} payments were booked a second time, and "
+        f"{state.lost} of {state.paid} paid is missing from the balance."
+    )
+
+
+def _failure(ours: Findings, theirs: Findings) -> str:
+    if not ours.is_clean:
+        return "tenure's own ledger is not clean: this is a defect, please report it with the text above"
+    if not theirs.is_damaged:
+        return "the hand-written lock survived this time; that is luck, and not what this demonstration claims"
+    return ""
+
+
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the demonstration in good order, as Ctrl-C does."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        del frame
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
