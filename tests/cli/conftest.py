@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,3 +13,14 @@ import pytest
 def url(tmp_path: Path) -> str:
     """A directory in which nobody has stood yet."""
     return (tmp_path / "elections").as_uri()
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """The command sets up the process's logging; run inside of a test, it is put back."""
+    logger = logging.getLogger("tenure")
+    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+    logger.propagate = propagate

@@ -174,7 +174,7 @@ def test_a_closed_stdout_is_no_defect(url: str) -> None:
 
 def test_a_full_disk_is_told(url: str) -> None:
     """Output that could not be written is a failure, not a success."""
-    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123  a device
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123  a device file, not a path of ours
         done = subprocess.run(
             [*TENURE, "doctor", "--at", url],
             env=environment(),

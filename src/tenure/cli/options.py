@@ -78,8 +78,8 @@ output_option = click.option(
 wait_option = click.option(
     "--wait",
     type=DURATION,
-    default=10.0,
-    show_default="10s",
+    default="10s",
+    show_default=True,
     help="How long to wait until it has happened; 0 leaves the wish and does not wait.",
 )
 

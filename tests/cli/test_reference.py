@@ -1,0 +1,51 @@
+"""The reference knows every command, option and exit code, in the same words as the command itself."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+import click
+import pytest
+
+from tenure.cli import COMMANDS
+from tenure.cli.exits import Exit
+from tests.tidy.tree import ROOT
+
+PAGE = (ROOT / "docs" / "reference" / "command.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (\S.*?)$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+SHARED = SECTIONS["Options of most commands"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_section(name: str) -> None:
+    """A section, and a line in the table with the words of `tenure --help`."""
+    assert name in SECTIONS
+    assert f"| [`{name}`](#{name}) | {COMMANDS[name].help} |" in PAGE
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_in_the_reference(name: str) -> None:
+    """In the command's own section, or among those that most commands have."""
+    command: click.Command = import_module(f"tenure.cli.{name}").command
+    options = {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
+
+    missing = {option for option in options if f"`{option}" not in SECTIONS[name] + SHARED}
+
+    assert missing == set()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_reference_invents_no_option(name: str) -> None:
+    """What a command's table lists, the command has."""
+    command: click.Command = import_module(f"tenure.cli.{name}").command
+    options = {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
+
+    assert set(re.findall(r"^\| `(--[a-z-]+)", SECTIONS[name], re.MULTILINE)) <= options
+
+
+def test_every_exit_code_is_in_the_reference() -> None:
+    """The table is that of `tenure.cli.exits`."""
+    rows = dict(re.findall(r"^\| (\d+) \| (.*) \|$", SECTIONS["Exit codes"], re.MULTILINE))
+
+    assert rows == {str(int(code)): code.meaning for code in Exit}
