@@ -11,9 +11,10 @@ from functools import partial
 
 from tenure.backends.base import Candidate
 from tenure.backends.file import tenures
-from tenure.backends.file.contest import HEIR_NS, Contest, Declined, Orphaned, Outcome, Victory, Wait
+from tenure.backends.file.contest import Contest
 from tenure.backends.file.identity import death_watch
 from tenure.backends.file.inotify import News
+from tenure.backends.file.outcomes import HEIR_NS, Declined, Orphaned, Outcome, Victory, Wait
 from tenure.backends.file.place import Place
 from tenure.backends.file.tools import Bell, Tools
 

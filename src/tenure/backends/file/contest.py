@@ -15,11 +15,9 @@ import logging
 import os
 from collections.abc import Callable
 
-import msgspec
-
 from tenure.backends.base import Candidate
 from tenure.backends.file import counter, queue, record, steps, wishes
-from tenure.backends.file.identity import Process, boot_id, is_dead, this_process
+from tenure.backends.file.identity import boot_id, is_dead, this_process
 from tenure.backends.file.inotify import (
     ATTRIB,
     CLOSE_WRITE,
@@ -29,13 +27,12 @@ from tenure.backends.file.inotify import (
     News,
     Watches,
 )
+from tenure.backends.file.outcomes import HEIR_NS, Declined, Orphaned, Outcome, Seen, Victory, Wait
 from tenure.backends.file.place import Place
 from tenure.clock import Clock
 from tenure.durations import NS_PER_S
 from tenure.holding.events import Granted
 
-HEIR_NS = 2 * NS_PER_S
-"""How long others hold back for the one in whose favour a leader stepped down."""
 PATIENCE_S = 0.1
 """How long who is ahead may sleep while the lock is free; a busy machine wakes a process within some 10 ms."""
 STEP_S = 0.02
@@ -46,56 +43,6 @@ _log = logging.getLogger(__name__)
 
 LOCK_MASK = CLOSE_WRITE | ATTRIB | DELETE_SELF | MOVE_SELF
 PRESENCE_MASK = CLOSE_WRITE | ATTRIB | DELETE_SELF | MOVE_SELF
-
-
-class Seen:
-    """The highest token of each election that this process knows of: a wiped directory cannot take it back."""
-
-    def __init__(self) -> None:
-        self._tokens: dict[str, int] = {}
-
-    def note(self, election: str, token: int) -> None:
-        if token > self._tokens.get(election, 0):
-            self._tokens[election] = token
-
-    def highest(self, election: str) -> int:
-        return self._tokens.get(election, 0)
-
-
-class Victory(msgspec.Struct, frozen=True):
-    """The lock is ours, the token durable. Whoever gets this owns `fd`."""
-
-    fd: int
-    granted: Granted
-    state: record.Record
-
-
-class Declined(msgspec.Struct, frozen=True):
-    """It was one try, and somebody else leads."""
-
-
-class Orphaned(msgspec.Struct, frozen=True):
-    """The lock is ours, but the last leader did not close its tenure and held another file: it may still act.
-
-    Wait for the death of `process` or the end of its tenure, or two seconds; where it is None, two seconds. Then
-    `finish`.
-    """
-
-    process: Process | None
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """Not yet. `eager` tells in how many seconds to try although others are ahead."""
-
-    front: bool
-    """Who is first or named as heir tries again and again for some milliseconds after a change."""
-    blind: bool = False
-    """The kernel gave no watch: look often."""
-    eager_s: float | None = None
-    hold_s: float | None = None
-
-
-Outcome = Victory | Declined | Orphaned | Wait
 
 
 class Contest:

@@ -20,7 +20,7 @@ NETWORK = frozenset(
         "9p", "afs", "beegfs", "ceph", "cifs", "coda", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs3",
         "nfs4", "ocfs2", "orangefs", "smb3", "smbfs", "virtiofs",
     }
-)  # fmt: skip
+)  # fmt: skip  # a name a line would fill the page
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 

@@ -11,9 +11,9 @@ from functools import partial
 
 from tenure.backends.base import VALUE_LIMIT_BYTES, Gone, Grant
 from tenure.backends.file import tenures, wishes
-from tenure.backends.file.contest import Victory
 from tenure.backends.file.failures import translating
 from tenure.backends.file.inotify import CREATE, DELETE, DELETE_SELF, MOVE_SELF, MOVED_FROM, MOVED_TO, Watches
+from tenure.backends.file.outcomes import Victory
 from tenure.backends.file.place import Place
 from tenure.backends.file.sentry import Sentry
 from tenure.backends.file.tools import Bell, Tools

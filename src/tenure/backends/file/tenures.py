@@ -8,8 +8,8 @@ import os
 import msgspec
 
 from tenure.backends.file import counter, queue, record, steps, wishes
-from tenure.backends.file.contest import HEIR_NS
 from tenure.backends.file.identity import is_dead, this_process
+from tenure.backends.file.outcomes import HEIR_NS
 from tenure.backends.file.place import Place
 from tenure.clock import Clock
 from tenure.errors import BackendRefused, StaleToken

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tenure.backends.file.contest import Seen
 from tenure.backends.file.inotify import Inotify
+from tenure.backends.file.outcomes import Seen
 from tenure.backends.worker import Worker
 from tenure.clock import Clock
 from tenure.errors import BackendUnreachable
