@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import secrets
 import socket
 from collections.abc import Mapping
 from typing import Literal
@@ -94,7 +93,7 @@ class Options:
         candidate = Candidate(
             election=self.name,
             name=self.candidate,
-            nonce=secrets.token_hex(8),
+            nonce="",  # each attempt gets its own
             priority=self.priority,
             metadata=self.metadata,
             lease_ns=self.budget.lease_ns,

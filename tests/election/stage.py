@@ -51,7 +51,7 @@ class Stage:
         return [one.candidate for one in self.service.read(name).candidates]
 
     def lose(self, tenure: Hold, name: str = "e") -> None:
-        """Take the grant of `tenure` from it; when this returns the keeper has told its owner, whose loop has it queued."""
+        """Take the grant of `tenure`; when this returns the keeper has told its owner, whose loop has it queued."""
         self.service.revoke(name)
         wait_until(lambda: not tenure.is_valid())
         hear()

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
+
+import msgspec
 
 from tenure import announcer
 from tenure.backends.base import Backend, Candidate, Gone, Grant
@@ -191,7 +194,8 @@ class Seat:
         self.feed(event)
 
     async def _campaign(self, call: int, once: bool) -> events.Event:
-        grant = await self._backend.campaign(self._candidate, once=once)
+        attempt = msgspec.structs.replace(self._candidate, nonce=secrets.token_hex(8))  # a nonce names one attempt
+        grant = await self._backend.campaign(attempt, once=once)
         if grant is None:
             return events.NotWon(call)
         self._grants[grant.granted.token] = self.grant = grant
