@@ -112,3 +112,48 @@ def test_a_token_that_is_given_twice_is_always_found(history: list[Truth], data:
         for record in recorded(history)[0]
     ]
     assert len(audit(records).token_faults) >= 1
+
+
+@dataclass(frozen=True)
+class LeasedTruth:
+    """A tenure with a lease, of a process that may be paused anywhere, and so reads and says everything late."""
+
+    gap_ns: int
+    lease_ns: int
+    opened_after_ns: int
+    told_after_ns: int
+    grace_ns: int
+    acts: int
+
+
+leased = st.builds(
+    LeasedTruth,
+    gap_ns=st.integers(0, 10),
+    lease_ns=st.integers(1, 40),
+    opened_after_ns=st.integers(0, 60),
+    told_after_ns=st.integers(0, 80),
+    grace_ns=st.integers(0, 10),
+    acts=st.integers(0, 3),
+)
+
+
+@given(st.lists(leased, min_size=1, max_size=8))
+def test_a_process_that_wakes_after_its_deadline_is_not_accused(history: list[LeasedTruth]) -> None:
+    """Each next one begins after the last deadline; whatever the former says late, and in whatever order, is clean."""
+    records: list[tuple[int, Record]] = []
+    now_ns = 100
+    for number, truth in enumerate(history, start=1):
+        process = Process(f"c{number % 3}", token=number, pid=number)
+        begun_ns = now_ns + truth.gap_ns
+        deadline_ns = begun_ns + truth.lease_ns
+        opened_ns = begun_ns + truth.opened_after_ns
+        records.append((opened_ns, process.opened(opened_ns, deadline_ns)))
+        acting_ns = range(opened_ns, deadline_ns)[: truth.acts]
+        records += [(at_ns + 1, process.acted(at_ns, at_ns + 1, deadline_ns)) for at_ns in acting_ns]
+        told_ns = max(opened_ns, deadline_ns) + truth.told_after_ns
+        records.append((told_ns, process.told(told_ns, Reason.EXPIRED, deadline_ns)))
+        records.append((told_ns + truth.grace_ns, process.ended(told_ns + truth.grace_ns, Reason.EXPIRED)))
+        now_ns = deadline_ns
+    verdict = audit([record for _, record in sorted(records, key=lambda one: one[0])])
+    assert verdict.is_clean, verdict.in_words()
+    assert verdict.doubts == ()

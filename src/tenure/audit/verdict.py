@@ -35,7 +35,7 @@ class Tenancy(msgspec.Struct, frozen=True, kw_only=True):
     acts: int
 
     def __str__(self) -> str:
-        return f"{self.candidate} (token {self.token})" if self.token != NO_TOKEN else f"{self.candidate} (no token)"
+        return f"{self.candidate} (token {self.token})" if self.token != NO_TOKEN else self.candidate
 
 
 class Overlap(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +62,8 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
         if self.for_ns is None:
             return f"nobody saw {self.first} end, and {self.second} began"
         return (
-            f"{self.second} began up to {in_words(self.for_ns)} before {self.first} was seen to be over; it gave no "
-            f"sign of life in that time"
+            f"{self.first} was seen to be over only {in_words(self.for_ns)} after {self.second} began, without a sign "
+            f"of life in between"
         )
 
 
@@ -138,7 +138,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             grew = all(tenure.token != NO_TOKEN for tenure in self.tenures)
             tokens = "; every token was greater than those before it" if grew else ""
             sentences.append(f"Never two leaders at once{tokens}; no act came too late.")
-        sentences += [f"{fault[0].upper()}{fault[1:]}." for fault in self.faults[:most]]
+        sentences += [f"{fault}." for fault in self.faults[:most]]
         if len(self.faults) > most:
             sentences.append(f"And {len(self.faults) - most} more of this kind.")
         sentences += [f"Uncertain: {doubt}." for doubt in self.doubts[:most]]

@@ -35,6 +35,10 @@ class Narrator:
         self.line()
         self.line(self.styled(text, bold=True))
 
+    def scene(self, text: str) -> None:
+        """The name of what comes next."""
+        self.line(f"{'':{_TIME_COLUMNS + 1}}{self.styled(f'-- {text} --', fg='cyan')}")
+
     def tell(self, text: str) -> None:
         """What has just happened."""
         moment = f"{time.monotonic() - self._began_s:6.1f} s"

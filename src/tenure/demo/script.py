@@ -109,13 +109,16 @@ class Script:
         return leader
 
     def _kill(self, leader: Opened) -> Opened:
+        self._narrator.scene("the leader is killed")
         actor = self._stage.actor_of(leader)
         killed_ns = self._stage.kill(actor, leader)
         self.killed_pids.add(leader.pid)
         successor = self._stage.wait_leader(after_ns=killed_ns)
-        return self._took_over(successor, "killed", killed_ns, f"killed {actor.candidate} with SIGKILL")
+        deed = f"killed {actor.candidate} ({actor.process.pid}) with SIGKILL"
+        return self._took_over(successor, "killed", killed_ns, deed)
 
     def _resign(self, leader: Opened) -> Opened:
+        self._narrator.scene("the leader resigns")
         how = self.side.resign(self._stage.actor_of(leader))
         successor = self._stage.wait_leader(after_ns=leader.at_ns)
         ended_ns = next(
@@ -127,11 +130,12 @@ class Script:
 
     def _kill_wrapper(self, leader: Opened) -> Opened:
         """SIGKILL for the wrapper alone; its job may die with it, or live on beside the next leader."""
+        self._narrator.scene("the leader's wrapper is killed, and not its job")
         actor = self._stage.actor_of(leader)
         killed_ns = self._stage.kill(actor, leader)
         self.killed_pids.add(leader.pid)
         successor = self._stage.wait_leader(after_ns=killed_ns)
-        deed = f"killed {self.side.wrapper} of {actor.candidate} ({actor.process.pid}) with SIGKILL"
+        deed = f"killed {self.side.wrapper}, {actor.process.pid}, with SIGKILL"
         lived_on = is_living(leader.pid)
         if lived_on:
             self._stage.wait_booked(successor.pid, SHIFT, since_ns=successor.at_ns)
@@ -175,6 +179,7 @@ class Script:
 
     def _pause(self, leader: Opened) -> None:
         stage, tell = self._stage, self._narrator.tell
+        self._narrator.scene("the leader is frozen, and wakes")
         actor = stage.actor_of(leader)
         frozen_ns = stage.freeze(actor, *stage.directory.glob("lock.sqlite"))
         tell(f"paused {_named(leader)} with SIGSTOP in the middle of a payment")

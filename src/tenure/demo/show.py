@@ -114,7 +114,7 @@ def _conclude(narrator: Narrator, ours: Findings, theirs: Findings, *, unicode: 
         narrator.line()
         narrator.line(f"  {findings.title}")
         for line in picture.strip_of(findings, unicode=unicode):
-            narrator.line(line)
+            narrator.line(narrator.styled(line, fg="red") if line.startswith("both") else line)
     narrator.heading("Side by side")
     narrator.line()
     for line in picture.comparison(ours, theirs):

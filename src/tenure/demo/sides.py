@@ -52,7 +52,7 @@ class TenureSide:
     """The library, and `tenure run`, on file://."""
 
     title = "tenure, on file://"
-    wrapper = "tenure run"
+    wrapper = "`tenure run`"
     replaces_paused = False
 
     def __init__(self, stage: Stage) -> None:
@@ -106,7 +106,7 @@ class NaiveSide:
     """The hand-written lock, and the hand-written wrapper."""
 
     title = f"a time-out lock, written by hand ({naive.TIMEOUT_S:g} s)"
-    wrapper = "the wrapper"
+    wrapper = "a hand-written wrapper"
     replaces_paused = True
 
     def __init__(self, stage: Stage) -> None:

@@ -114,7 +114,7 @@ class Strip:
         if self._overlaps:
             parts.append(f"{glyphs.both} two leaders at once")
         if self._gaps:
-            parts.append(f"{glyphs.here} nobody led for so long")
+            parts.append(f"{glyphs.here} without a leader")
         return "   ".join(parts)
 
     def _column(self, at_ns: int) -> int:

@@ -1,0 +1,178 @@
+"""`tenure demo` as a user runs it: real processes, both verdicts, and nothing left behind however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LIMIT_S = 240.0
+MARK = "TENANCY_TEST_MARK"
+COMMAND = (sys.executable, "-m", "tenure", "demo")
+
+pytestmark = [pytest.mark.serial, pytest.mark.timeout(300)]
+
+
+class Scene:
+    """A place for its temporary files, and a mark by which all its processes are found again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = uuid.uuid4().hex
+        folder.mkdir(exist_ok=True)
+
+    def start(self, *options: str, **settings: str) -> subprocess.Popen[str]:
+        """Start the demonstration, without a terminal."""
+        environment = os.environ | {MARK: self.mark, "TMPDIR": str(self.folder)} | settings
+        return subprocess.Popen(
+            [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+
+    def living(self) -> list[int]:
+        """Every living process of the scene, whoever its parent is."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdecimal() and f"{MARK}={self.mark}".encode() in (entry / "environ").read_bytes():
+                    state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                    found += [int(entry.name)] if state not in "ZX" else []
+        return found
+
+    def ends(self) -> bool:
+        """Whether every process of the scene ends within the limit."""
+        end_s = time.monotonic() + LIMIT_S
+        while self.living() and time.monotonic() < end_s:
+            time.sleep(0.02)
+        return not self.living()
+
+    def clear(self) -> None:
+        """End what is left, after a test that failed."""
+        for pid in self.living():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """One scene, of which nothing is left in the end."""
+    one = Scene(tmp_path / "scene")
+    yield one
+    one.clear()
+
+
+class Played:
+    """A demonstration that was played to its end."""
+
+    def __init__(self, scene: Scene, code: int, data: dict[str, Any], told: str) -> None:
+        self.scene = scene
+        self.code = code
+        self.data = data
+        self.told = told
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """Played once for all the tests that only look at its outcome."""
+    scene = Scene(tmp_path_factory.mktemp("demo") / "scene")
+    process = scene.start("-o", "json", "--no-unicode", TENURE_URL="nonsense://that/must/not/matter")
+    out, told = process.communicate(timeout=LIMIT_S)
+    yield Played(scene, process.returncode, json.loads(out), told)
+    scene.clear()
+
+
+def test_our_ledger_is_clean_and_the_other_one_is_damaged(played: Played) -> None:
+    """The same audits judge both, and the exit code says so."""
+    ours, theirs = played.data["ours"], played.data["theirs"]
+    assert (played.code, played.data["failure"]) == (0, ""), played.told
+    assert ours["verdict"]["overlaps"] == ours["verdict"]["token_faults"] == ours["verdict"]["stale_acts"] == []
+    assert ours["books"]["booked_twice"] == 0
+    assert ours["books"]["paid"] == ours["books"]["balance"]
+    assert theirs["verdict"]["overlaps"] != []
+    assert theirs["books"]["booked_twice"] > 0
+
+
+def test_L16_the_paused_leader_is_what_damages_the_other_ledger(played: Played) -> None:
+    """It was replaced while paused, and acted after its successor had: the real reason, not a staged one."""
+    theirs = played.data["theirs"]
+    paused = theirs["pause"]
+    assert paused["replaced_after_ns"] is not None
+    stale = [act for act in theirs["verdict"]["stale_acts"] if act["by"]["candidate"] == paused["candidate"]]
+    assert [act for act in stale if act["by"]["held_ns"] >= paused["to_ns"]] != []
+
+
+def test_a_paused_leader_of_ours_is_waited_for(played: Played) -> None:
+    """On file:// nobody takes over from a paused leader: nothing is booked meanwhile, and it is said."""
+    pause = played.data["ours"]["pause"]
+    assert pause["replaced_after_ns"] is None
+    assert pause["idle_ns"] >= pause["to_ns"] - pause["from_ns"]
+    assert "Nobody else had led" in " ".join(played.told.split())
+
+
+def test_L12_the_job_ends_with_our_wrapper_and_lives_on_without_the_other(played: Played) -> None:
+    """SIGKILL for the wrapper alone."""
+    lived_on = {
+        side: [one["job_lived_on"] for one in played.data[side]["take_overs"] if one["accident"] == "wrapper killed"]
+        for side in ("ours", "theirs")
+    }
+    assert lived_on == {"ours": [False], "theirs": [True]}
+
+
+def test_all_four_accidents_happened_to_both(played: Played) -> None:
+    """A demonstration that left one out has shown nothing."""
+    for side in ("ours", "theirs"):
+        accidents = {one["accident"] for one in played.data[side]["take_overs"]}
+        assert accidents == {"killed", "resigned", "wrapper killed"}
+        tenures = played.data[side]["verdict"]["tenures"]
+        assert len(tenures) >= 4
+        assert all(tenure["acts"] > 0 for tenure in tenures)
+
+
+def test_what_it_tells_fits_a_terminal_and_needs_no_colour(played: Played) -> None:
+    """80 columns, no escape sequences without a terminal, ASCII where it was asked for; ends with two commands."""
+    lines = played.told.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert "\x1b" not in played.told
+    assert played.told.isascii()
+    assert "with SIGKILL; next leader bob (token 2) worked" in " ".join(played.told.split())
+    assert [line.split()[:2] for line in lines[-2:]] == [["tenure", "run"], ["tenure", "status"]]
+
+
+def test_nothing_is_left_behind(played: Played) -> None:
+    """No process, no file."""
+    assert played.scene.ends()
+    assert list(played.scene.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("moment", ["leads and books", "paused"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_nothing_behind(scene: Scene, number: signal.Signals, moment: str) -> None:
+    """Ctrl-C or SIGTERM while somebody leads, or is paused: everything ends, and the exit code says by what."""
+    process = scene.start()
+    assert process.stdout is not None
+    assert any(moment in line for line in process.stdout), "the moment came"
+    process.send_signal(number)
+    process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 128 + number
+    assert scene.living() == []
+    assert list(scene.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("moment", ["leads and books", "paused"])
+def test_killed_it_leaves_no_process_behind(scene: Scene, moment: str) -> None:
+    """SIGKILL leaves it no time: its processes end by themselves, even one that is paused."""
+    process = scene.start()
+    assert process.stdout is not None
+    assert any(moment in line for line in process.stdout), "the moment came"
+    process.kill()
+    process.communicate(timeout=LIMIT_S)
+    assert scene.ends()
