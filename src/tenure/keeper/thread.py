@@ -114,8 +114,9 @@ class Keeper:
         """`seat` has moved: look at the clock for it, and at its owner, from when to when that is needed."""
         if seat not in self._seats and not seat.holder.over:
             self._seats.add(seat)
-            if seat.clock not in self._clocks:
-                self._clocks[seat.clock] = seat.clock.on_move(lambda: self.soon(self._clock_moved, seat.clock))
+            clock = seat.clock
+            if clock not in self._clocks:
+                self._clocks[clock] = clock.on_move(lambda: self.soon(self._clock_moved, clock))
         self._looks.set(seat, seat.holder.leased, self.loop)
         self._proofs.set(seat, seat.holder.proving, self.loop)
 
