@@ -23,6 +23,7 @@ if pid == 0:
     os.tcsetpgrp(0, os.getpid())
     signal.signal(signal.SIGTTOU, signal.SIG_DFL)
     os.execvp(words[0], words)  # noqa: S606  a shell executes what it is given
+pipe = os.open(commands, os.O_RDWR)  # also for writing: a writer that closes is no end of file
 while True:
     _, status = os.waitpid(pid, os.WUNTRACED)
     foreground = "ours" if os.tcgetpgrp(0) == pid else "another's"
@@ -34,7 +35,6 @@ while True:
         file.write(what + "\n")
     if not os.WIFSTOPPED(status):
         break
-    with Path(commands).open(encoding="ascii") as pipe:
-        if pipe.readline().strip() == "fg":
-            os.tcsetpgrp(0, pid)
+    if os.read(pipe, 3) == b"fg\n":
+        os.tcsetpgrp(0, pid)
     os.killpg(pid, signal.SIGCONT)
