@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
 
 import msgspec
@@ -134,11 +135,11 @@ class Seat:
                 announcer.ANNOUNCER.tell(notice)
             case effects.Renew(call):
                 self._renewals.add(call)
-                self._call(call, self._renew(call))
+                self._call(call, partial(self._renew, call))
             case effects.Campaign(call, once):
-                self._call(call, self._campaign(call, once))
+                self._call(call, partial(self._campaign, call, once))
             case effects.Release(call, token, to):
-                self._call(call, self._release(call, token, to))
+                self._call(call, partial(self._release, call, token, to))
             case effects.Abandon(call):
                 self._abandon(call)
             case effects.Start():
@@ -170,8 +171,8 @@ class Seat:
 
     # Calls
 
-    def _call(self, call: int, coroutine: Coroutine[Any, Any, events.Event]) -> None:
-        task = self._keeper.loop.create_task(self._answer(call, coroutine))
+    def _call(self, call: int, ask: Callable[[], Awaitable[events.Event]]) -> None:
+        task = self._keeper.loop.create_task(self._answer(call, ask))
         self._calls[call] = task
         task.add_done_callback(lambda _: self._forget(call))
         while len(self._calls) > self.holder.budget.attempts + 2:
@@ -181,9 +182,9 @@ class Seat:
         self._calls.pop(call, None)
         self._renewals.discard(call)
 
-    async def _answer(self, call: int, coroutine: Coroutine[Any, Any, events.Event]) -> None:
+    async def _answer(self, call: int, ask: Callable[[], Awaitable[events.Event]]) -> None:
         try:
-            event = await coroutine
+            event = await ask()
         except Gone as error:
             event = events.Failed(call, events.Verdict.DEFINITE, str(error) or "the grant is gone")
         except (BackendRefused, ConfigurationError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import inspect
 import logging
 import os
 import selectors
@@ -85,7 +86,9 @@ class Keeper:
 
     def call(self, coroutine: Coroutine[Any, Any, _T], timeout_s: float) -> Future[_T]:
         """Run `coroutine` on the keeper's loop; BackendUnreachable after `timeout_s`, without waiting for its end."""
-        return asyncio.run_coroutine_threadsafe(self._limited(coroutine, timeout_s), self.loop)
+        future = asyncio.run_coroutine_threadsafe(self._limited(coroutine, timeout_s), self.loop)
+        future.add_done_callback(lambda _: _close_unstarted(coroutine))  # it was cancelled before it could begin
+        return future
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
         """Run `coroutine` on the keeper's loop until it ends or the future is cancelled."""
@@ -176,6 +179,11 @@ class Keeper:
         for backend in self._backends.values():
             backend.forked()
         self._selector.close()
+
+
+def _close_unstarted(coroutine: Coroutine[Any, Any, object]) -> None:
+    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        coroutine.close()
 
 
 def _after_fork_in_child() -> None:
