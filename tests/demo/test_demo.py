@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -143,7 +144,8 @@ def test_what_it_tells_fits_a_terminal_and_needs_no_colour(played: Played) -> No
     assert [line for line in lines if len(line) > 80] == []
     assert "\x1b" not in played.told
     assert played.told.isascii()
-    assert "with SIGKILL; next leader bob (token 2) worked" in " ".join(played.told.split())
+    words = " ".join(played.told.split())
+    assert re.search(r"killed ada \(\d+\) with SIGKILL; next leader \w+ \(token 2\) \w+", words)
     assert [line.split()[:2] for line in lines[-2:]] == [["tenure", "run"], ["tenure", "status"]]
 
 
@@ -176,3 +178,17 @@ def test_killed_it_leaves_no_process_behind(scene: Scene, moment: str) -> None:
     process.kill()
     process.communicate(timeout=LIMIT_S)
     assert scene.ends()
+
+
+def test_it_ends_when_nobody_reads(scene: Scene) -> None:
+    """`tenure demo | head -1`: a closed pipe ends it in good order."""
+    process = scene.start()
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(LIMIT_S) == 128 + signal.SIGPIPE
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert scene.living() == []
+    assert list(scene.folder.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 import time
 from typing import TextIO
@@ -11,6 +12,8 @@ import click
 
 WIDTH = 80
 _TIME_COLUMNS = 9
+_JOINED = "\0"
+_FIGURE = re.compile(r"(?<=\d) (?=m?s\b)")
 
 
 class Narrator:
@@ -28,7 +31,8 @@ class Narrator:
 
     def paragraph(self, text: str) -> None:
         """Sentences, filled to the width."""
-        self.line(textwrap.fill(text, WIDTH))
+        for line in _filled(text, WIDTH):
+            self.line(line)
 
     def heading(self, text: str) -> None:
         """A line that stands out."""
@@ -42,7 +46,7 @@ class Narrator:
     def tell(self, text: str) -> None:
         """What has just happened."""
         moment = f"{time.monotonic() - self._began_s:6.1f} s"
-        first, *others = textwrap.wrap(text, WIDTH - _TIME_COLUMNS - 1, break_on_hyphens=False)
+        first, *others = _filled(text, WIDTH - _TIME_COLUMNS - 1)
         self.line(f"{self.styled(moment, dim=True)}  {first}")
         for other in others:
             self.line(" " * (_TIME_COLUMNS + 1) + other)
@@ -50,3 +54,9 @@ class Narrator:
     def styled(self, text: str, *, bold: bool = False, dim: bool = False, fg: str | None = None) -> str:
         """The text with colours, where there are any."""
         return click.style(text, bold=bold or None, dim=dim or None, fg=fg) if self._colours else text
+
+
+def _filled(text: str, width: int) -> list[str]:
+    """The text in lines, none of which parts a figure from its unit."""
+    lines = textwrap.wrap(_FIGURE.sub(_JOINED, text), width, break_on_hyphens=False)
+    return [line.replace(_JOINED, " ") for line in lines]

@@ -56,6 +56,8 @@ def show(narrator: Narrator, *, unicode: bool) -> Outcome:
         with _ending_on_signals():
             sides.append(_side("1  ", TenureSide, narrator))
             sides.append(_side("2  ", NaiveSide, narrator))
+    except BrokenPipeError:
+        raise  # nobody reads any more: an affair of the command line, not of the demonstration
     except (ShowStopped, BackendRefused, OSError) as error:
         ours = sides[0] if sides else None
         return Outcome(ours=ours, theirs=None, failure=f"the demonstration could not be played to its end: {error}")
@@ -92,7 +94,10 @@ def _stage(directory: Path, before: frozenset[Process]) -> Iterator[Stage]:
     try:
         yield stage
     finally:
+        # An impatient second Ctrl-C must not leave processes behind; this takes seconds at most.
+        impatience = signal.signal(signal.SIGINT, signal.SIG_IGN)
         stage.close(before)
+        signal.signal(signal.SIGINT, impatience)
 
 
 def _place() -> Path:
