@@ -14,7 +14,7 @@ import pytest
 
 from tenure.backends.base import Candidate, Grant
 from tenure.backends.memory import MemoryBackend, MemoryService, shared_service
-from tenure.clock import ManualClock
+from tenure.clock import BootClock, ManualClock
 from tenure.errors import BackendError, ConfigurationError
 
 LIMIT_S = 20.0
@@ -205,6 +205,40 @@ def test_exclusion_holds_between_threads() -> None:
     finally:
         sys.setswitchinterval(usual_s)
     assert tokens == list(range(1, 401))
+
+
+class CrowdedClock(BootClock):
+    """A clock that lets other threads in while it is read, and notes if one of them reads it meanwhile."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self.was_crowded = False
+
+    def now_ns(self) -> int:
+        self._inside += 1
+        self.was_crowded = self.was_crowded or self._inside > 1
+        time.sleep(0.001)
+        self._inside -= 1
+        return super().now_ns()
+
+
+def test_one_operation_at_a_time() -> None:
+    """Two threads are never in the midst of the service at once; the clock, which is read inside, sleeps to tell."""
+    clock = CrowdedClock()
+    service = MemoryService(clock=clock)
+
+    def work(number: int) -> None:
+        for token in range(10):
+            service.floor(f"e{number}", token)
+            service.read("e")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT_S)
+
+    assert not clock.was_crowded
 
 
 def test_a_thousand_elections_need_no_task_and_one_timer() -> None:
