@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from tenure.backends.base import Backend, Gone, Grade, Grant, Leader, Scope, Standing
-from tenure.durations import NS_PER_S
+from tenure.durations import NS_PER_S, seconds
 from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason, TenureError
 from tenure.handle import Hold
 from tenure.holding import events
@@ -160,15 +160,15 @@ class Election:
         self.url = self._options.backend.url
         self.grace_s = self._options.budget.grace_ns / NS_PER_S
 
-    def lead(self, *, wait: float | None = None) -> AbstractContextManager[Tenure]:
+    def lead(self, *, wait: float | str | None = None) -> AbstractContextManager[Tenure]:
         """Lead for as long as the body runs: `with election.lead() as tenure: ...`.
 
         The body is not interrupted when the tenure is lost: `tenure.check()` raises LeadershipLost there, and leaving
         the body after the loss raises it too. `wait` and the other errors are those of `tenure.Election.lead`.
         """
-        return _Body(self._options, wait)
+        return _Body(self._options, None if wait is None else seconds(wait))
 
-    def run(self, job: Callable[[Tenure], _T], *, backoff: tuple[float, float] = (1, 60)) -> _T:
+    def run(self, job: Callable[[Tenure], _T], *, backoff: tuple[float | str, float | str] = (1, 60)) -> _T:
         """Lead and run `job(tenure)`; return what it returns, having resigned. Otherwise as `tenure.Election.run`."""
         return _run(self._options, self.lead, job, backoff)
 
@@ -371,7 +371,7 @@ def _run(
     backoff: tuple[float, float],
     pause: Callable[[float], object] = time.sleep,
 ) -> _T:
-    pause_s = float(backoff[0])
+    pause_s, longest_s = seconds(backoff[0]), seconds(backoff[1])
     while True:
         failure: Exception | None = None
         try:
@@ -390,4 +390,4 @@ def _run(
         raise_if_around(failure, options)
         report_job_failure(options, tenure.token, failure, pause_s)
         pause(pause_s)
-        pause_s = min(2 * pause_s, float(backoff[1]))
+        pause_s = min(2 * pause_s, longest_s)

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from tenure.backends.base import Backend, Grade, Leader, Reading, Scope, Standing
 from tenure.body import Body, Tenure, raise_if_around
-from tenure.durations import NS_PER_S
+from tenure.durations import NS_PER_S, seconds
 from tenure.errors import ConfigurationError, LeadershipLost
 from tenure.holding.events import Resign, Transfer, Wish
 from tenure.keeper import Keeper
@@ -82,23 +82,23 @@ class Election:
         self.url = self._options.backend.url
         self.grace_s = self._options.budget.grace_ns / NS_PER_S
 
-    def lead(self, *, wait: float | None = None) -> AbstractAsyncContextManager[Tenure]:
+    def lead(self, *, wait: float | str | None = None) -> AbstractAsyncContextManager[Tenure]:
         """Lead for as long as the body runs: `async with election.lead() as tenure: ...`.
 
-        `wait` in seconds; None waits for ever, 0 is one try. The body's task is cancelled when the tenure is lost,
+        `wait` in seconds, or text such as "15s"; None waits for ever, 0 is one try. The body's task is cancelled when the tenure is lost,
         and `LeadershipLost` comes out; a body that ends first resigns. Raises NotElected after `wait`,
         BackendRefused when the backend says no, BackendUnreachable when one try got no answer.
         """
-        return Body(self._options, wait)
+        return Body(self._options, None if wait is None else seconds(wait))
 
-    async def run(self, job: Callable[[Tenure], Awaitable[_T]], *, backoff: tuple[float, float] = (1, 60)) -> _T:
+    async def run(self, job: Callable[[Tenure], Awaitable[_T]], *, backoff: tuple[float | str, float | str] = (1, 60)) -> _T:
         """Lead and run `job(tenure)`; return what it returns, having resigned.
 
         When the tenure is lost the job is cancelled and stands again. When the job raises, its error is logged and
         told to subscribers, the tenure is resigned, and after a pause (from `backoff[0]` seconds, doubled each time
         up to `backoff[1]`) it stands again. Errors of the election itself come out.
         """
-        pause_s = float(backoff[0])
+        pause_s, longest_s = seconds(backoff[0]), seconds(backoff[1])
         while True:
             failure: Exception | None = None
             try:
@@ -121,7 +121,7 @@ class Election:
             raise_if_around(failure, self._options)
             report_job_failure(self._options, tenure.token, failure, pause_s)
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, float(backoff[1]))
+            pause_s = min(2 * pause_s, longest_s)
 
     def stand(self, job: Callable[[Tenure], Awaitable[Any]] | None = None) -> Candidacy:
         """Campaign in the background: `async with election.stand() as candidacy: ...`, for services that must start
