@@ -368,7 +368,7 @@ def _run(
     options: Options,
     lead: Callable[[], AbstractContextManager[Tenure]],
     job: Callable[[Tenure], _T],
-    backoff: tuple[float, float],
+    backoff: tuple[float | str, float | str],
     pause: Callable[[float], object] = time.sleep,
 ) -> _T:
     pause_s, longest_s = seconds(backoff[0]), seconds(backoff[1])

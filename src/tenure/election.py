@@ -91,7 +91,9 @@ class Election:
         """
         return Body(self._options, None if wait is None else seconds(wait))
 
-    async def run(self, job: Callable[[Tenure], Awaitable[_T]], *, backoff: tuple[float | str, float | str] = (1, 60)) -> _T:
+    async def run(
+        self, job: Callable[[Tenure], Awaitable[_T]], *, backoff: tuple[float | str, float | str] = (1, 60)
+    ) -> _T:
         """Lead and run `job(tenure)`; return what it returns, having resigned.
 
         When the tenure is lost the job is cancelled and stands again. When the job raises, its error is logged and
