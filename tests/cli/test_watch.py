@@ -106,8 +106,12 @@ def test_it_ends_when_its_reader_has_gone(url: str) -> None:
 def test_L11_it_says_unknown_instead_of_the_old_leader(url: str, tmp_path: Path) -> None:
     """When the place cannot be read any more, the line says unknown, and names the leader only as last seen."""
     place = tmp_path / "elections" / "nightly"
-    with leader(url, "nightly", "a"), started(*TENURE, "watch", "nightly", "--at", url, "-o", "jsonl") as watch:
+    with (
+        leader(url, "nightly", "a") as process,
+        started(*TENURE, "watch", "nightly", "--at", url, "-o", "jsonl") as watch,
+    ):
         assert json.loads(line_of(watch))["view"] == "led"
+        process.send_signal(signal.SIGSTOP)  # else it makes the place anew
         place.rename(place.with_name("moved"))
         place.write_text("no directory")
         while (change := json.loads(line_of(watch)))["view"] != "unknown":
