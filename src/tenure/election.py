@@ -85,9 +85,9 @@ class Election:
     def lead(self, *, wait: float | str | None = None) -> AbstractAsyncContextManager[Tenure]:
         """Lead for as long as the body runs: `async with election.lead() as tenure: ...`.
 
-        `wait` in seconds, or text such as "15s"; None waits for ever, 0 is one try. The body's task is cancelled when the tenure is lost,
-        and `LeadershipLost` comes out; a body that ends first resigns. Raises NotElected after `wait`,
-        BackendRefused when the backend says no, BackendUnreachable when one try got no answer.
+        `wait` in seconds, or text such as "15s"; None waits for ever, 0 is one try. The body's task is cancelled when
+        the tenure is lost, and `LeadershipLost` comes out; a body that ends first resigns. Raises NotElected after
+        `wait`, BackendRefused when the backend says no, BackendUnreachable when one try got no answer.
         """
         return Body(self._options, None if wait is None else seconds(wait))
 

@@ -11,7 +11,7 @@ Errors, from every coroutine here:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Literal
 
 import msgspec
@@ -111,7 +111,7 @@ class Grant(ABC):
         """
 
     @abstractmethod
-    def attend(self) -> AsyncIterator[Wish | Deposed]:
+    def attend(self) -> AsyncGenerator[Wish | Deposed, None]:
         """What its leader must hear while it leads: wishes bound to its token, and the grant's end.
 
         Ends only after a Deposed, by being closed, or with BackendUnreachable; the caller then attends again, and a
@@ -120,7 +120,10 @@ class Grant(ABC):
 
     @abstractmethod
     async def publish(self, value: str) -> None:
-        """Put `value` (at most VALUE_LIMIT_BYTES) beside the leader's name. Raises StaleToken when a newer leads."""
+        """Put `value` (at most VALUE_LIMIT_BYTES) beside the leader's name.
+
+        Raises StaleToken when a newer tenure was given, Gone or BackendRefused when this one has ended otherwise.
+        """
 
 
 class Gone(Exception):
@@ -149,7 +152,7 @@ class Backend(ABC):
         """Look at an election; one that nobody ever stood for reads as vacant with token 0."""
 
     @abstractmethod
-    def watch(self, election: str) -> AsyncIterator[Reading]:
+    def watch(self, election: str) -> AsyncGenerator[Reading, None]:
         """A reading now, and another after every change; never an older after a newer; changes may be merged.
 
         Ends only by being closed or with an error.

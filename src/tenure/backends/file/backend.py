@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -79,7 +79,7 @@ class FileBackend(Backend):
         with translating(place.directory):
             return await reading.read(self._tools, place)
 
-    async def watch(self, election: str) -> AsyncIterator[Reading]:
+    async def watch(self, election: str) -> AsyncGenerator[Reading, None]:
         place = self._begin(election)
         with translating(place.directory):
             async with aclosing(watching.watch(self._tools, place)) as readings:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 
 from tenure.backends.base import VALUE_LIMIT_BYTES, Gone, Grant
@@ -75,7 +75,7 @@ class FileGrant(Grant):
         with translating(self.place.directory):
             await self._tools.worker.run(partial(self._publish, value))
 
-    async def attend(self) -> AsyncIterator[Wish | Deposed]:
+    async def attend(self) -> AsyncGenerator[Wish | Deposed, None]:
         told = ""
         with translating(self.place.directory):
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 
 import msgspec
@@ -94,7 +94,7 @@ class MemoryBackend(Backend):
     async def read(self, election: str) -> Reading:
         return await self._connection.call("read", election, "", partial(self.service.read, election))
 
-    async def watch(self, election: str) -> AsyncIterator[Reading]:
+    async def watch(self, election: str) -> AsyncGenerator[Reading, None]:
         with self._connection.bell() as bell:
             end = self.service.watch(election, bell)
             read = partial(self.service.read, election, "watch")
@@ -162,7 +162,7 @@ class MemoryGrant(Grant):
         release = partial(self._service.release, self._held, to)
         await self._connection.call("release", self._election, self._name, release)
 
-    async def attend(self) -> AsyncIterator[Wish | Deposed]:
+    async def attend(self) -> AsyncGenerator[Wish | Deposed, None]:
         with self._connection.bell() as bell:
             end = self._service.attend(self._held, bell)
             try:
