@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tenure.backends.base import Grant
-from tenure.backends.file import campaign
+from tenure.backends.file import campaign, sentry
 from tenure.backends.file.inotify import Inotify
 from tenure.errors import BackendRefused, Reason, StaleToken
 from tenure.holding.events import Deposed
@@ -55,6 +56,12 @@ def move_root(root: Path) -> None:
     root.rename(root.with_name("moved"))
 
 
+def swap_root(root: Path) -> None:
+    """Put an empty directory in place of the backend's."""
+    move_root(root)
+    root.mkdir()
+
+
 def wipe(root: Path) -> None:
     """Remove the election with all its files."""
     shutil.rmtree(root / ELECTION)
@@ -68,6 +75,7 @@ def wipe(root: Path) -> None:
         (move, Reason.DEPOSED),
         (move_election, Reason.BACKEND_GONE),
         (move_root, Reason.BACKEND_GONE),
+        (swap_root, Reason.BACKEND_GONE),
         (wipe, Reason.BACKEND_GONE),
     ],
 )
@@ -76,7 +84,9 @@ def test_L23_a_leader_learns_that_its_lock_file_is_gone(
     tmp_path: Path, damage: Callable[[Path], None], reason: Reason, sees: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is done to the file or above it, with the kernel's news or without: the leader is told, and in time."""
-    if not sees:
+    if sees:
+        monkeypatch.setattr(sentry, "IN_TURN", 0)  # so that nothing is seen by luck
+    else:
         monkeypatch.setattr(Inotify, "start", lambda *_: None)
 
     async def scene() -> None:
@@ -161,6 +171,52 @@ def test_L23_standbys_follow_the_new_file(tmp_path: Path) -> None:
         assert second.has_said_nothing()
         first.ask("release", "released")
         assert second.elected() == 3
+
+
+def test_L23_nobody_leads_on_a_deleted_file(tmp_path: Path) -> None:
+    """A standby that holds the deleted file open wins on the new one, so that whoever comes later meets its lock."""
+
+    async def scene() -> None:
+        async with backend(tmp_path) as old, backend(tmp_path) as waiting, backend(tmp_path) as late:
+            grant = await win(old, "old")
+            task = asyncio.create_task(win(waiting, "standby"))
+
+            async def stands() -> bool:
+                return await standing(late) == ["standby"]
+
+            await until(stands)
+            replace(tmp_path)
+            await grant.release()
+            won = await task
+
+            assert os.fstat(won.keep_open[0]).st_ino == (tmp_path / ELECTION / "lock").stat().st_ino
+            assert await late.campaign(candidate("late"), once=True) is None
+
+    play(scene())
+
+
+def test_L26_a_copy_of_the_descriptor_keeps_the_lock(tmp_path: Path) -> None:
+    """Releasing closes and never unlocks: while a guardian or job holds a copy nobody else leads, then at once."""
+
+    async def scene() -> None:
+        async with backend(tmp_path) as old, backend(tmp_path) as new:
+            grant = await win(old, "old")
+            copy = os.dup(grant.keep_open[0])
+            await grant.release()
+            task = asyncio.create_task(win(new, "new"))
+
+            async def stands() -> bool:
+                return await standing(old) == ["new"]
+
+            await until(stands)
+            leader = (await old.read(ELECTION)).leader
+            assert leader is not None
+            assert f"has ended, but its lock is still held by pid {os.getpid()} (" in leader.warning
+            assert not task.done()
+            os.close(copy)
+            assert (await task).granted.token == 2
+
+    play(scene())
 
 
 def test_L17_a_wiped_directory_does_not_take_the_tokens_back(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A candidate in a process of its own: `python player.py DIRECTORY ELECTION NAME [key=value ...]`.
 
 It campaigns, says "elected TOKEN CLEAN" and obeys lines on its standard input: `release [to]`, `publish VALUE`,
-`again`, `count` (how often it asked for the lock), `fork` (a child that keeps every descriptor), `arm WHEN STEP` (die
+`again`, `count` (how often it woke), `fork` (a child that keeps every descriptor), `arm WHEN STEP` (die
 before or after it), `quit`. Keys: `priority`, `poll`.
 """
 
@@ -18,9 +18,11 @@ from typing import Any
 
 from tenure.backends.base import Candidate, Grant
 from tenure.backends.file import FileBackend, open_file, steps
+from tenure.backends.file.contest import Contest
+from tenure.backends.file.outcomes import Outcome
 from tenure.errors import BackendError
 
-tries = 0
+turns = 0
 
 
 def say(*words: object) -> None:
@@ -29,16 +31,16 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-def count_tries() -> None:
-    """Count how often this process asked for the lock."""
-    take = steps.take_lock
+def count_turns() -> None:
+    """Count how often this process woke to look at its election."""
+    perform = Contest.perform
 
-    def counted(fd: int) -> bool:
-        global tries  # noqa: PLW0603 -- one number for one small program
-        tries += 1
-        return take(fd)
+    def counted(contest: Contest, step: Callable[[], Outcome]) -> Outcome:
+        global turns  # noqa: PLW0603 -- one number for one small program
+        turns += 1
+        return perform(contest, step)
 
-    steps.take_lock = counted
+    setattr(Contest, "perform", counted)  # noqa: B010 -- an assignment would have to be exempted from type checks
 
 
 def die_at(when: str, name: str) -> None:
@@ -65,7 +67,7 @@ async def campaign(backend: FileBackend, election: str, name: str, priority: int
 
 async def main(directory: str, election: str, name: str, options: dict[str, str]) -> None:
     """Campaign, and obey."""
-    count_tries()
+    count_turns()
     loop = asyncio.get_running_loop()
     orders: asyncio.Queue[list[str]] = asyncio.Queue()
 
@@ -82,7 +84,7 @@ async def main(directory: str, election: str, name: str, options: dict[str, str]
         order = await orders.get()
         match order:
             case ["count"]:
-                say("count", tries)
+                say("count", turns)
             case ["quit"]:
                 break
             case ["release", *to]:
