@@ -1,11 +1,13 @@
 """The law with one rule taken away at a time: what each checker must catch, or it proves nothing.
 
 Each mutant replaces one method of the product's own classes. `seed` is a recorded run in which the named checker sees
-it; without the mutant the same run is clean.
+it; without the mutant the same run is clean. `python -m tests.holding.mutants` finds the seeds anew when the world has
+changed.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -264,5 +266,22 @@ MUTANTS = (
     Mutant(10, Ending, "overrun", overrun_not_reported, "an_overrun_is_reported_once_at_the_hard_deadline", 3),
     Mutant(10, Holder, "_ending_at", overrun_reported_again, "an_overrun_is_reported_once_at_the_hard_deadline", 5),
     Mutant(11, Holder, "_won", takeover_delay_ignored, "takeover_delay_is_kept", 0),
-    Mutant(12, Holder, "_won", late_win_kept, "every_win_is_led_or_given_back", 5),
+    Mutant(12, Holder, "_won", late_win_kept, "every_win_is_led_or_given_back", 0),
 )
+
+
+def main(most_seeds: int = 3000) -> None:
+    """Print for each mutant the first seed in which its checker sees it, beside the recorded one."""
+    from tests.holding.checkers import CHECKERS, Judged
+    from tests.holding.virtual import simulate
+
+    checkers = {checker.__name__: checker for checker in CHECKERS}
+    for mutant in MUTANTS:
+        with applied(mutant):
+            runs = (Judged.of(simulate(seed)) for seed in range(most_seeds))
+            found = next((one.run.seed for one in runs if any(checkers[mutant.checker](one))), None)
+        sys.stdout.write(f"{mutant.name} -> {mutant.checker} -> {found} (recorded: {mutant.seed})\n")
+
+
+if __name__ == "__main__":
+    main()
