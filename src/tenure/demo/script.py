@@ -67,27 +67,28 @@ class Script:
         pids = ", ".join(f"{actor.candidate} {actor.process.pid}" for actor in self._actors.values())
         tell(f"three candidates stand: {pids}; {WRAPPED}'s job runs under {self.side.wrapper}")
         tell(f"{_named(leader)} leads and books payments")
-        leader = self._kill(self._work(leader))
+        self._kill(self._work())
         todo = {"resign", "wrapper"}
         for _ in range(_ROUNDS):
             if not todo:
                 break
-            leader = self._work(leader)
+            leader = self._work()
             if leader.candidate == WRAPPED and "wrapper" in todo:
                 self._fill(but=WRAPPED)
-                leader = self._kill_wrapper(leader)
+                self._kill_wrapper(leader)
                 todo.remove("wrapper")
             else:
-                leader = self._resign(leader)
+                self._resign(leader)
                 todo.discard("resign")
         if todo:
             raise ShowStopped(f"{WRAPPED} was never elected, though it stood all the time\n{self._stage.said()}")
         self._fill()
+        leader = self._work()
         if leader.candidate == WRAPPED:  # only a candidate of our own can be paused as a whole
-            leader = self._resign(self._work(leader))
-        self._pause(self._work(leader))
-        resumed_ns = self._stage.now_ns()
-        self._stage.wait_booked(self._stage.wait_leading().pid, SHIFT, since_ns=resumed_ns)
+            self._resign(leader)
+            leader = self._work()
+        self._pause(leader)
+        self._stage.wait_worked(SHIFT, since_ns=self._stage.now_ns())
         tell("everybody is told to end, and does")
         self._stage.retire()
 
@@ -103,21 +104,20 @@ class Script:
             again = " and ".join(f"{name} {self._actors[name].process.pid}" for name in gone)
             self._narrator.tell(f"started again, as a supervisor would: {again}")
 
-    def _work(self, leader: Opened) -> Opened:
-        """Let the leader book for about a second."""
-        self._stage.wait_booked(leader.pid, SHIFT, since_ns=leader.at_ns)
-        return leader
+    def _work(self) -> Opened:
+        """Let the leader book for about a second; returns who it is."""
+        return self._stage.wait_worked(SHIFT)
 
-    def _kill(self, leader: Opened) -> Opened:
+    def _kill(self, leader: Opened) -> None:
         self._narrator.scene("the leader is killed")
         actor = self._stage.actor_of(leader)
         killed_ns = self._stage.kill(actor, leader)
         self.killed_pids.add(leader.pid)
         successor = self._stage.wait_leader(after_ns=killed_ns)
         deed = f"killed {actor.candidate} ({actor.process.pid}) with SIGKILL"
-        return self._took_over(successor, "killed", killed_ns, deed)
+        self._took_over(successor, "killed", killed_ns, deed)
 
-    def _resign(self, leader: Opened) -> Opened:
+    def _resign(self, leader: Opened) -> None:
         self._narrator.scene("the leader resigns")
         how = self.side.resign(self._stage.actor_of(leader))
         successor = self._stage.wait_leader(after_ns=leader.at_ns)
@@ -126,9 +126,9 @@ class Script:
             for record in self._stage.look()
             if isinstance(record, Ended) and record.pid == leader.pid and record.at_ns > leader.at_ns
         )
-        return self._took_over(successor, "resigned", ended_ns, how)
+        self._took_over(successor, "resigned", ended_ns, how)
 
-    def _kill_wrapper(self, leader: Opened) -> Opened:
+    def _kill_wrapper(self, leader: Opened) -> None:
         """SIGKILL for the wrapper alone; its job may die with it, or live on beside the next leader."""
         self._narrator.scene("the leader's wrapper is killed, and not its job")
         actor = self._stage.actor_of(leader)
@@ -149,11 +149,10 @@ class Script:
             when = "".join(f" after {in_words(ended_ns - killed_ns)}" for ended_ns in ended)
             self._narrator.tell(f"its job {leader.pid} had stopped{when}, before anybody else led")
         self._stage.wait_dead(leader.pid)
-        return successor
 
     def _took_over(
         self, successor: Opened, accident: str, from_ns: int, deed: str, *, job_lived_on: bool = False
-    ) -> Opened:
+    ) -> None:
         after_ns = successor.at_ns - from_ns
         elected_ns = self.side.elected_ns(successor)
         starts_job = elected_ns is not None and successor.candidate == WRAPPED
@@ -175,7 +174,6 @@ class Script:
                 f"was elected {in_words(elected_after_ns)} later, and its job ran after {in_words(started_ns)} more"
             )
         self._narrator.tell(f"{deed}; next leader {_named(successor)} {followed}")
-        return successor
 
     def _pause(self, leader: Opened) -> None:
         stage, tell = self._stage, self._narrator.tell

@@ -83,17 +83,17 @@ class Stage:
             time.sleep(LOOK_EVERY_S)
 
     def leader(self) -> Opened | None:
-        """Who opened last and has neither ended nor been seen dead."""
-        leader: Opened | None = None
+        """Who leads: of those that have neither ended nor been seen dead, the one that opened last."""
+        leading: list[Opened] = []
         for record in self.look():
             match record:
                 case Opened():
-                    leader = record
-                case Ended(pid=pid) | Died(pid=pid) if leader is not None and pid == leader.pid:
-                    leader = None
+                    leading.append(record)
+                case Ended(pid=pid) | Died(pid=pid):
+                    leading = [one for one in leading if one.pid != pid]
                 case _:
                     continue
-        return leader
+        return leading[-1] if leading else None
 
     def wait_leader(self, *, after_ns: int = 0) -> Opened:
         """Wait until somebody leads whose tenure opened after `after_ns`."""
@@ -106,12 +106,17 @@ class Stage:
         self.until(look, "somebody leads")
         return found[0]
 
-    def wait_leading(self) -> Opened:
-        """Wait until somebody leads who has not ended."""
-        self.until(lambda: self.leader() is not None, "somebody leads")
-        leader = self.leader()
-        assert leader is not None, "only we look, so what was seen is still there"
-        return leader
+    def wait_worked(self, payments: int, *, since_ns: int = 0) -> Opened:
+        """Wait until whoever leads then has booked so many payments in its tenure, and since an instant."""
+        found: list[Opened] = []
+
+        def look() -> bool:
+            leader = self.leader()
+            found[:] = [leader] if leader is not None else []
+            return any(len(self.acts(one.pid, max(one.at_ns, since_ns))) >= payments for one in found)
+
+        self.until(look, f"a leader books {payments} payments")
+        return found[0]
 
     def acts(self, pid: int, since_ns: int = 0) -> list[Acted]:
         """What a process has booked since an instant."""
