@@ -15,18 +15,20 @@ from tenure.backends.base import Grant
 from tenure.backends.file import campaign, sentry
 from tenure.backends.file.inotify import Inotify
 from tenure.errors import BackendRefused, Reason, StaleToken
-from tenure.holding.events import Deposed
+from tenure.holding.events import Deposed, Resign
 from tests.backends.file.players import ELECTION, company
 from tests.backends.file.scenes import backend, candidate, play, standing, until, win
 
 ORPHAN_S = campaign.ORPHAN_NS / 1e9
 
 
-async def end_of(grant: Grant) -> Deposed:
-    """Attend until the grant is gone."""
+async def end_of(grant: Grant, attends: asyncio.Event | None = None) -> Deposed:
+    """Attend until the grant is gone; `attends` is set at the first wish."""
     async for told in grant.attend():
         if isinstance(told, Deposed):
             return told
+        if attends is not None:
+            attends.set()
     raise AssertionError("attend ended without telling the end of the grant")
 
 
@@ -93,8 +95,10 @@ def test_L23_a_leader_learns_that_its_lock_file_is_gone(
         root = tmp_path / "root"
         async with backend(root) as leading:
             grant = await win(leading)
-            task = asyncio.create_task(end_of(grant))
-            await asyncio.sleep(0)
+            attends = asyncio.Event()
+            task = asyncio.create_task(end_of(grant, attends))
+            await leading.ask(ELECTION, Resign())
+            await attends.wait()
             began_ns = leading.clock.now_ns()
             damage(root)
             told = await task

@@ -124,6 +124,7 @@ class FileGrant(Grant):
         return True
 
     def _watch(self) -> None:
+        self._sentry.remember_root()
         wanted = {self.place.directory: (_MASK, lambda _mask: self._bell.ring())}
         self.is_watched = self._watches.set(wanted)
 

@@ -86,6 +86,11 @@ class Sentry:
         except RuntimeError:  # the loop was closed meanwhile
             return
 
+    def remember_root(self) -> None:
+        """Note which directory the root is, before a leader looks for its lock below it; on the worker."""
+        if self._root_inode is None:
+            self._has_moved()
+
     def _has_moved(self) -> bool:
         try:
             found = os.stat(self._root)
