@@ -224,6 +224,7 @@ def test_commands_that_cannot_run_are_told_apart(url: str, tmp_path: Path) -> No
         (["bad name", "--", "true"], 2, "name"),
         (["job", "--lease", "15s", "--", "true"], 78, "lease://"),
         (["job", "--at", "fil:///x", "--", "true"], 78, "file"),
+        (["job", "--at", "memory://x", "--", "true"], 78, "every candidate reaches"),
     ],
 )
 def test_bad_input_is_refused_with_what_mends_it(url: str, arguments: list[str], code: int, hint: str) -> None:

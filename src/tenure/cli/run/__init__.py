@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -76,10 +78,12 @@ def command(  # noqa: PLR0917  click hands over every option by name
             name,
             at,
             candidate=candidate,
+            metadata={"host": socket.gethostname(), "pid": str(os.getpid())},
             priority=priority,
             lease=lease,
             grace=None if grace is None else grace + KILL_S,
             takeover_delay=takeover_delay,
+            scope="user",  # within one process every `run` would elect itself
         )
         policy = Policy(
             once=once,
