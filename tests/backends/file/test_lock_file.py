@@ -70,20 +70,20 @@ def wipe(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "reason"),
+    ("damage", "reasons"),
     [
-        (delete, Reason.DEPOSED),
-        (replace, Reason.DEPOSED),
-        (move, Reason.DEPOSED),
-        (move_election, Reason.BACKEND_GONE),
-        (move_root, Reason.BACKEND_GONE),
-        (swap_root, Reason.BACKEND_GONE),
-        (wipe, Reason.BACKEND_GONE),
+        (delete, {Reason.DEPOSED}),
+        (replace, {Reason.DEPOSED}),
+        (move, {Reason.DEPOSED}),
+        (move_election, {Reason.BACKEND_GONE}),
+        (move_root, {Reason.BACKEND_GONE}),
+        (swap_root, {Reason.BACKEND_GONE}),
+        (wipe, {Reason.BACKEND_GONE, Reason.DEPOSED}),  # the lock goes first, and may be missed before the directory
     ],
 )
 @pytest.mark.parametrize("sees", [True, False], ids=["news", "blind"])
 def test_L23_a_leader_learns_that_its_lock_file_is_gone(
-    tmp_path: Path, damage: Callable[[Path], None], reason: Reason, sees: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, damage: Callable[[Path], None], reasons: set[Reason], sees: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is done to the file or above it, with the kernel's news or without: the leader is told, and in time."""
     if sees:
@@ -103,7 +103,7 @@ def test_L23_a_leader_learns_that_its_lock_file_is_gone(
             damage(root)
             told = await task
 
-            assert told.reason is reason
+            assert told.reason in reasons
             assert told.until_ns is not None
             assert told.until_ns <= began_ns + campaign.ORPHAN_NS
 
