@@ -20,7 +20,7 @@ assert codes == {-signal.SIGTERM}, codes
 """
 
 
-def test_L13_a_signal_to_end_that_comes_before_the_exec_is_not_lost() -> None:  # noqa: N802  a hazard's id is written so
+def test_L13_a_signal_to_end_that_comes_before_the_exec_is_not_lost() -> None:
     """It waits for the default dispositions, though guardian and forked child ignore it."""
     done = subprocess.run([sys.executable, "-c", SIGNALLED_BEFORE_ITS_EXEC], check=False, timeout=60)
 
