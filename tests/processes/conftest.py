@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.processes.harness import Trial
 
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether the test failed: what is left behind then is no second failure, and not waited for."""
+    report = yield
+    if report.when == "call":
+        item.stash[_FAILED] = report.failed
+    return report
+
 
 @pytest.fixture
-def trial(tmp_path: Path) -> Iterator[Trial]:
+def trial(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Trial]:
     """An election whose candidates are real processes; nothing of it may be left at the end."""
-    with Trial(tmp_path) as trial:
-        yield trial
+    trial = Trial(tmp_path)
+    yield trial
+    trial.close(has_failed=request.node.stash.get(_FAILED, True))

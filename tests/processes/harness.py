@@ -17,11 +17,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tenure.audit import Acted, Ledger, Opened, Reader, Record, Verdict, audit
 from tenure.backends.base import Reading
 from tenure.backends.registry import connect
+from tenure.holding.events import Resign
 from tests.processes.guarded_scene import LIMIT_S, PROGRAMS, Scene, state, until
 
 ELECTION = "nightly-report"
@@ -151,17 +152,14 @@ class Trial(Scene):
         """The election's own directory."""
         return self.place / ELECTION
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+    def close(self, *, has_failed: bool) -> None:
+        """End all that is left; after a test that went well nothing may be."""
         if self._nursery is not None:
             self._nursery.close()
         self.ledger.close()
         print(self.said())  # noqa: T201  shown where the test fails
-        super().__exit__(kind, *rest)
-        if kind is None:
-            assert _descriptors() == self._descriptors
+        self.__exit__(AssertionError if has_failed else None)
+        assert has_failed or _descriptors() == self._descriptors
 
     def candidate(self, name: str = "", **plan: Any) -> Member:
         """Fork a candidate with this plan; see `fault_candidate`."""
@@ -205,6 +203,18 @@ class Trial(Scene):
 
         return asyncio.run(look())
 
+    def ask_resign(self) -> None:
+        """Ask whoever leads to step down."""
+
+        async def ask() -> None:
+            backend = connect(self.url)
+            try:
+                await backend.ask(ELECTION, Resign())
+            finally:
+                await backend.close()
+
+        asyncio.run(ask())
+
     def records(self) -> list[Record]:
         """What is in the ledger so far."""
         self._records += self._reader.new()
@@ -223,7 +233,8 @@ class Trial(Scene):
         found: list[int] = []
 
         def look() -> bool:
-            is_anybody_left = not all(member.is_over for member in self.nursery.members)
+            members = self._nursery.members if self._nursery is not None else []
+            is_anybody_left = not members or not all(member.is_over for member in members)
             found[:] = [one.token for one in self.opened() if one.token > above and by in {"", one.candidate}]
             assert found or is_anybody_left, f"every candidate has ended: {self.said()}"
             return bool(found)
