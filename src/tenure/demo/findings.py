@@ -51,3 +51,12 @@ def judge(script: Script) -> Findings:
         pause=script.pause,
         killed_pids=tuple(sorted(script.killed_pids)),
     )
+
+
+def failure_of(ours: Findings, theirs: Findings) -> str:
+    """What the demonstration failed to show, or an empty text."""
+    if not ours.is_clean:
+        return "tenure's own ledger is not clean: this is a defect, please report it with the text above"
+    if not theirs.is_damaged:
+        return "the hand-written lock survived this time; that is luck, and not what this demonstration claims"
+    return ""

@@ -41,11 +41,11 @@ def main(election: str, candidate: str, books_path: str, ledger_path: str) -> No
                 raise SystemExit(os.EX_TEMPFAIL)
             with scribe.act(f"payment {draft.number}"):
                 books.write(draft, candidate)
-    except SystemExit:
+    except SystemExit as end:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
         scribe.told(Reason.RESIGNED)
         scribe.ended(Reason.RESIGNED)
-        raise
+        os._exit(int(end.code or 0))  # the next leader waits for this process, not for its interpreter's tidying up
 
 
 def _end(number: int, frame: object) -> NoReturn:

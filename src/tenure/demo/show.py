@@ -16,7 +16,7 @@ import msgspec
 
 from tenure.backends.file import filesystems
 from tenure.demo import picture
-from tenure.demo.findings import Findings, judge
+from tenure.demo.findings import Findings, failure_of, judge
 from tenure.demo.narrator import Narrator
 from tenure.demo.script import Script
 from tenure.demo.sides import NaiveSide, Side, TenureSide
@@ -63,7 +63,7 @@ def show(narrator: Narrator, *, unicode: bool) -> Outcome:
         return Outcome(ours=ours, theirs=None, failure=f"the demonstration could not be played to its end: {error}")
     ours, theirs = sides
     _conclude(narrator, ours, theirs, unicode=unicode)
-    return Outcome(ours=ours, theirs=theirs, failure=_failure(ours, theirs))
+    return Outcome(ours=ours, theirs=theirs, failure=failure_of(ours, theirs))
 
 
 def _side(number: str, make: type[TenureSide | NaiveSide], narrator: Narrator) -> Findings:
@@ -148,14 +148,6 @@ def _books_in_words(findings: Findings) -> str:
         f"The books are wrong: {state.booked_twice} of {state.bookings} payments were booked a second time, and "
         f"{state.lost} of {state.paid} paid is missing from the balance."
     )
-
-
-def _failure(ours: Findings, theirs: Findings) -> str:
-    if not ours.is_clean:
-        return "tenure's own ledger is not clean: this is a defect, please report it with the text above"
-    if not theirs.is_damaged:
-        return "the hand-written lock survived this time; that is luck, and not what this demonstration claims"
-    return ""
 
 
 @contextmanager
