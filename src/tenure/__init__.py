@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tenure.errors import Reason as Reason
     from tenure.errors import StaleToken as StaleToken
     from tenure.errors import TenureError as TenureError
-    from tenure.holding.holder import State as State
+    from tenure.holding.phases import State as State
     from tenure.signals import resign_on as resign_on
     from tenure.views import Led as Led
     from tenure.views import Unknown as Unknown
@@ -66,7 +66,7 @@ _HOMES = {
         "StaleToken",
         "TenureError",
     ),
-    "tenure.holding.holder": ("State",),
+    "tenure.holding.phases": ("State",),
     "tenure.signals": ("resign_on",),
     "tenure.views": ("Led", "Unknown", "Vacant", "View"),
 }

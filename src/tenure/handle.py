@@ -9,7 +9,8 @@ from typing import Protocol
 from tenure.clock import Clock
 from tenure.durations import NEVER_NS, NS_PER_S, to_ns
 from tenure.errors import LeadershipLost, Reason
-from tenure.holding.holder import Holder, State
+from tenure.holding.holder import Holder
+from tenure.holding.phases import State
 
 
 class Steering(Protocol):

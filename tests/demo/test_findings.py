@@ -6,7 +6,7 @@ import pytest
 
 from tenure.audit import Record, audit
 from tenure.demo import picture
-from tenure.demo.books import State
+from tenure.demo.books import BooksState
 from tenure.demo.findings import Findings, failure_of
 from tenure.demo.script import Pause, TakeOver
 from tests.audit.records_of import Process
@@ -28,11 +28,11 @@ TOGETHER: list[Record] = [
     ANN.ended(2 * SECOND_NS),
     BOB.ended(3 * SECOND_NS),
 ]
-RIGHT = State(bookings=2, booked_twice=0, left_out=0, paid=23, balance=23)
-WRONG = State(bookings=3, booked_twice=1, left_out=0, paid=34, balance=23)
+RIGHT = BooksState(bookings=2, booked_twice=0, left_out=0, paid=23, balance=23)
+WRONG = BooksState(bookings=3, booked_twice=1, left_out=0, paid=34, balance=23)
 
 
-def findings(records: list[Record], books: State, *, replaced_after_ns: int | None = None) -> Findings:
+def findings(records: list[Record], books: BooksState, *, replaced_after_ns: int | None = None) -> Findings:
     """The findings of a side."""
     return Findings(
         title="a lock",
@@ -54,13 +54,13 @@ def test_success_is_a_clean_ledger_here_and_a_damaged_one_there() -> None:
 
 
 @pytest.mark.parametrize(("records", "books"), [(TOGETHER, RIGHT), (APART, WRONG), ([], RIGHT)])
-def test_a_fault_of_ours_fails_the_demonstration(records: list[Record], books: State) -> None:
+def test_a_fault_of_ours_fails_the_demonstration(records: list[Record], books: BooksState) -> None:
     """Two at once, wrong books, or nothing recorded at all: it says that this is a defect."""
     assert "defect" in failure_of(findings(records, books), findings(TOGETHER, WRONG))
 
 
 @pytest.mark.parametrize(("records", "books"), [(APART, RIGHT), (TOGETHER, RIGHT), (APART, WRONG)])
-def test_an_undamaged_lock_there_fails_it_too(records: list[Record], books: State) -> None:
+def test_an_undamaged_lock_there_fails_it_too(records: list[Record], books: BooksState) -> None:
     """Nothing is claimed that did not happen."""
     assert "survived" in failure_of(findings(APART, RIGHT), findings(records, books))
 

@@ -19,9 +19,10 @@ from tenure.holding import effects
 from tenure.holding.budget import PPM, Budget
 from tenure.holding.ending import Ending
 from tenure.holding.events import Failed, Granted, Transfer, Verdict, Wish
-from tenure.holding.holder import Holder, Phase
+from tenure.holding.holder import Holder
+from tenure.holding.phases import Phase
 from tenure.holding.lease import Lease
-from tenure.holding.standing import Standing
+from tenure.holding.attempts import Attempts
 
 
 class Mutant(NamedTuple):
@@ -116,7 +117,7 @@ def takeover_delay_ignored(self: Holder, call: int, granted: Granted, now_ns: in
 
 def late_win_kept(self: Holder, call: int, granted: Granted, now_ns: int) -> None:
     """A win that nobody waits for is forgotten."""
-    if self.phase is Phase.STANDING and call == self._standing.call:
+    if self.phase is Phase.STANDING and call == self._attempts.call:
         _won(self, call, granted, now_ns)
 
 
@@ -203,7 +204,7 @@ def no_pause_before_a_retry(self: Lease, now_ns: int) -> None:
     self._waiting_for, self.failing, self._next_ns = None, True, now_ns
 
 
-def single_try_without_a_limit(self: Standing, wait_ns: int | None, now_ns: int) -> None:
+def single_try_without_a_limit(self: Attempts, wait_ns: int | None, now_ns: int) -> None:
     """A single try waits for its answer for ever."""
     self.once = wait_ns == 0
     self.give_up_ns = now_ns + wait_ns if wait_ns else NEVER_NS
@@ -260,7 +261,7 @@ MUTANTS = (
     Mutant(7, Lease, "overdue", overdue_call_awaited, "nothing_in_flight_is_unbounded", 0),
     Mutant(7, Lease, "let_go", renewal_left_behind, "nothing_in_flight_is_unbounded", 0),
     Mutant(7, Lease, "_retry_later", no_pause_before_a_retry, "retries_are_spaced", 1),
-    Mutant(7, Standing, "begin", single_try_without_a_limit, "nobody_waits_longer_than_asked", 9),
+    Mutant(7, Attempts, "begin", single_try_without_a_limit, "nobody_waits_longer_than_asked", 9),
     Mutant(8, Ending, "may_renew", renewed_after_the_grace, "no_renewal_after_the_grace", 3),
     Mutant(9, Holder, "_lose", released_before_the_body_left, "no_release_while_the_body_runs", 0),
     Mutant(10, Ending, "overrun", overrun_not_reported, "an_overrun_is_reported_once_at_the_hard_deadline", 3),

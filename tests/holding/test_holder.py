@@ -10,7 +10,7 @@ from tenure.holding import effects, events, notices
 from tenure.holding.budget import Budget
 from tenure.holding.effects import WhyNot
 from tenure.holding.events import Verdict
-from tenure.holding.holder import Phase, State
+from tenure.holding.phases import Phase, State
 from tests.holding.stage import BUDGET, LEASELESS, T0, S, Stage, all_of, grant, kinds, one
 
 # 1. A deadline is counted from when the request *left*; an answer's arrival never moves it later.

@@ -9,7 +9,7 @@ import pytest
 from tenure.errors import Reason
 from tenure.holding import effects, events, notices
 from tenure.holding.events import Event, Verdict
-from tenure.holding.holder import Phase
+from tenure.holding.phases import Phase
 from tests.holding.stage import T0, S, Stage, all_of, grant, kinds
 
 NOW_S = 5.0

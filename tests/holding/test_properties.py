@@ -19,7 +19,7 @@ from tenure.errors import Reason
 from tenure.holding import effects, events
 from tenure.holding.budget import Budget
 from tenure.holding.events import Verdict
-from tenure.holding.holder import Phase
+from tenure.holding.phases import Phase
 from tests.holding.rig import Rig
 from tests.holding.stage import BUDGET, LEASELESS, S
 

@@ -12,7 +12,9 @@ MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 60
 
 # Path, or path:function, and why it may be longer. An entry that is not needed any more is an error.
-MAY_BE_LONGER: dict[str, str] = {}
+MAY_BE_LONGER: dict[str, str] = {
+    "src/tenure/holding/holder.py": "the law of holding a tenure, where each rule must be read beside the others",
+}
 
 
 def too_long(path: str, source: str) -> list[str]:

@@ -32,7 +32,7 @@ class Draft(msgspec.Struct, frozen=True):
     balance: int
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class BooksState(msgspec.Struct, frozen=True, kw_only=True):
     """What an auditor finds in the books."""
 
     bookings: int
@@ -87,14 +87,14 @@ class Books:
             raise
         self._connection.execute("COMMIT")
 
-    def state(self) -> State:
+    def state(self) -> BooksState:
         """Look at all of it at one instant."""
         self._connection.execute("BEGIN")
         payments = self._connection.execute("SELECT number, amount FROM payments").fetchall()
         ((balance, _),) = self._connection.execute("SELECT balance, last_number FROM account").fetchall()
         self._connection.execute("COMMIT")
         numbers = Counter(number for number, _ in payments)
-        return State(
+        return BooksState(
             bookings=len(payments),
             booked_twice=len(payments) - len(numbers),
             left_out=max(numbers, default=0) - len(numbers),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tenure.audit import Verdict, audit
-from tenure.demo.books import Books, State
+from tenure.demo.books import Books, BooksState
 from tenure.demo.script import Pause, Script, TakeOver
 
 
@@ -14,7 +14,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str
     verdict: Verdict
-    books: State
+    books: BooksState
     take_overs: tuple[TakeOver, ...]
     pause: Pause
     killed_pids: tuple[int, ...]

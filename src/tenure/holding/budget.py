@@ -83,7 +83,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
             attempts=3,
             call_timeout_ns=usable_ns * 8 // 100,
             backoff_ns=usable_ns * 2 // 100,
-            stall_after_ns=max(lease_ns - grace_ns - margin_ns, 0) if stall_ns is None else stall_ns,
+            stall_after_ns=max(lease_ns - grace_ns - margin_ns, 1) if stall_ns is None else stall_ns,
             rho_ppm=rho_ppm,
         ).checked()
 

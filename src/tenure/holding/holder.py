@@ -16,52 +16,23 @@ Rules of this file (the tests name them):
 10. A body that runs at its hard deadline is an overrun, reported once.
 11. After an ungraceful end of the tenure before, the body starts `takeover_delay` after the win.
 12. A win that nobody waits for any more is given back.
-
-The driver's duties:
- - give every event together with the time now, on the clock that `Granted.sent_ns` was read on; time never goes back;
- - carry out the effects in order; `Campaign`, `Renew` and `Release` leave only after `handle` has returned, so that the
-   `now_ns` given was read before the request left;
- - call `handle(Woke(), now)` at `wake_ns`, read anew after each call; with a lease, at least each half margin;
- - answer each call exactly once, except where the call never answers; also after Abandon;
- - forget the holder when `over`.
 """
 
 from __future__ import annotations
 
-import enum
 import random
 from typing import TypedDict, assert_never
 
 from tenure.durations import NEVER_NS
 from tenure.errors import Reason
 from tenure.holding import effects, events, notices
+from tenure.holding.attempts import Attempts
 from tenure.holding.budget import Budget
 from tenure.holding.effects import Effect, WhyNot
 from tenure.holding.ending import Ending, Releasing
 from tenure.holding.events import Event, Granted, Verdict, Wish
 from tenure.holding.lease import Lease
-from tenure.holding.standing import Standing
-
-
-class State(enum.Enum):
-    """What a tenure is worth now."""
-
-    SAFE = "safe"
-    UNCERTAIN = "uncertain"
-    """Renewals fail; the deadline is still ahead."""
-    LOST = "lost"
-
-
-class Phase(enum.Enum):
-    """Where a candidate is in its life; it only ever goes forward, but for a win given back at once (rules 2, 11)."""
-
-    NEW = enum.auto()
-    STANDING = enum.auto()
-    HELD_BACK = enum.auto()
-    LEADING = enum.auto()
-    ENDING = enum.auto()
-    RELEASING = enum.auto()
-    OVER = enum.auto()
+from tenure.holding.phases import HELD, Phase, State
 
 
 class Who(TypedDict):
@@ -72,7 +43,6 @@ class Who(TypedDict):
     at_ns: int
 
 
-_HELD = frozenset({Phase.HELD_BACK, Phase.LEADING, Phase.ENDING})
 _NOTHING = Granted(token=0, sent_ns=0, lease_ns=0)
 """The grant before there is one: it ran out before time began."""
 
@@ -101,7 +71,7 @@ class Holder:
         self._takeover_delay_ns = takeover_delay_ns
         self._effects: list[Effect] = []
         self._calls = 0
-        self._standing = Standing(budget, chance)
+        self._attempts = Attempts(budget, chance)
         # from the win on
         self._lease = Lease(budget, _NOTHING, chance)
         self._start_ns = 0
@@ -127,7 +97,7 @@ class Holder:
     @property
     def leased(self) -> bool:
         """Whether a grant with a lease is held; then the driver reads the clock at least each half margin."""
-        return self._lease.bounded and self.phase in _HELD
+        return self._lease.bounded and self.phase in HELD
 
     @property
     def proving(self) -> bool:
@@ -149,9 +119,9 @@ class Holder:
         renewal_ns = NEVER_NS if self._held_off else self._lease.wake_ns
         match self.phase:
             case Phase.STANDING:
-                return self._standing.wake_ns
+                return self._attempts.wake_ns
             case Phase.HELD_BACK:
-                return min(self._start_ns, self._standing.give_up_ns, self._lease.soft_ns, renewal_ns)
+                return min(self._start_ns, self._attempts.give_up_ns, self._lease.soft_ns, renewal_ns)
             case Phase.LEADING:
                 stall_ns = NEVER_NS if self._stalled else self._owner_ns + self.budget.stall_after_ns + 1
                 return min(self._lease.soft_ns, renewal_ns, stall_ns)
@@ -178,7 +148,7 @@ class Holder:
             case events.Won(call, granted):
                 self._won(call, granted, now_ns)
             case events.NotWon(call):
-                if call == self._standing.call:
+                if call == self._attempts.call:
                     self._give_up(WhyNot.LATE, "somebody else leads", now_ns)
             case events.RenewalGranted(call, lease_ns):
                 self._renewed(call, lease_ns, now_ns)
@@ -207,40 +177,40 @@ class Holder:
 
     def _stand(self, wait_ns: int | None, now_ns: int) -> None:
         assert self.phase is Phase.NEW, "a holder stands once"
-        self._standing.begin(wait_ns, now_ns)
+        self._attempts.begin(wait_ns, now_ns)
         self._announce(notices.Campaigning(**self._who(now_ns)))
         self._campaign()
 
     def _campaign(self) -> None:
         self.phase = Phase.STANDING
-        self._standing.call = self._next_call()
-        self._effects.append(effects.Campaign(self._standing.call, self._standing.once))
+        self._attempts.call = self._next_call()
+        self._effects.append(effects.Campaign(self._attempts.call, self._attempts.once))
 
     def _campaign_failed(self, verdict: Verdict, detail: str, now_ns: int) -> None:
         if verdict is Verdict.DEFINITE:
             self._give_up(WhyNot.REFUSED, detail, now_ns)
-        elif self._standing.once:
+        elif self._attempts.once:
             self._give_up(WhyNot.UNREACHABLE, detail, now_ns)
         else:
-            retry_at_ns = self._standing.failed(detail, now_ns)
+            retry_at_ns = self._attempts.failed(detail, now_ns)
             self._announce(notices.CampaignFailed(**self._who(now_ns), detail=detail, retry_at_ns=retry_at_ns))
 
     def _give_up(self, why: WhyNot, detail: str, now_ns: int) -> None:
         """Tell the owner that there will be no tenure; whatever was won is on its way back already."""
-        self._standing.call = None
+        self._attempts.call = None
         if self.phase is Phase.STANDING:
             self.phase = Phase.OVER
         self._effects.append(effects.GiveUp(why, detail))
         self._announce(notices.CampaignFailed(**self._who(now_ns), detail=detail or why.value, retry_at_ns=None))
 
     def _won(self, call: int, granted: Granted, now_ns: int) -> None:
-        if granted.token == self.token and self.phase in _HELD | {Phase.RELEASING}:
+        if granted.token == self.token and self.phase in HELD | {Phase.RELEASING}:
             return  # it was told twice
         is_stale, self._floor = granted.token <= self._floor, max(self._floor, granted.token)
-        if self.phase is not Phase.STANDING or call != self._standing.call:  # rule 12
+        if self.phase is not Phase.STANDING or call != self._attempts.call:  # rule 12
             self._effects.append(effects.Release(self._next_call(), granted.token))
             return
-        self._standing.succeeded()
+        self._attempts.succeeded()
         self.token = granted.token
         self._lease = Lease(self.budget, granted, self._chance)
         if is_stale:  # rule 3
@@ -277,7 +247,7 @@ class Holder:
     # Leading
 
     def _renewed(self, call: int, lease_ns: int, now_ns: int) -> None:
-        if self.phase not in _HELD:
+        if self.phase not in HELD:
             return
         before_ns = self._lease.deadline_ns
         answer = self._lease.answered(call, lease_ns)
@@ -296,11 +266,11 @@ class Holder:
         )
 
     def _failed(self, event: events.Failed, now_ns: int) -> None:
-        if event.call == self._standing.call:
+        if event.call == self._attempts.call:
             self._campaign_failed(event.verdict, event.detail, now_ns)
         elif event.call == self._releasing.call:
             self._release_failed(event.verdict, event.detail, now_ns)
-        elif self.phase in _HELD and self._lease.awaits(event.call):  # not a call for an earlier grant
+        elif self.phase in HELD and self._lease.awaits(event.call):  # not a call for an earlier grant
             if event.verdict is Verdict.DEFINITE:
                 self._deposed(event.reason, event.detail, None, now_ns)
             elif self._lease.failed(event.call, now_ns):
@@ -397,16 +367,16 @@ class Holder:
             self._ending_at(now_ns)
 
     def _standing_at(self, now_ns: int) -> None:
-        if now_ns >= self._standing.give_up_ns:
-            why = WhyNot.UNREACHABLE if self._standing.call is None or self._standing.once else WhyNot.LATE
+        if now_ns >= self._attempts.give_up_ns:
+            why = WhyNot.UNREACHABLE if self._attempts.call is None or self._attempts.once else WhyNot.LATE
             self._abandon_campaign()
-            self._give_up(why, self._standing.detail, now_ns)
-        elif self._standing.call is None and now_ns >= self._standing.retry_ns:
+            self._give_up(why, self._attempts.detail, now_ns)
+        elif self._attempts.call is None and now_ns >= self._attempts.retry_ns:
             self._campaign()
 
     def _held_back_at(self, now_ns: int) -> None:
         self._lease_at(now_ns)
-        if self._standing.give_up_ns <= now_ns < self._start_ns:
+        if self._attempts.give_up_ns <= now_ns < self._start_ns:
             self._give_back(now_ns)
             self._give_up(WhyNot.LATE, "held back by takeover_delay", now_ns)
         elif now_ns >= self._lease.soft_ns:
@@ -464,9 +434,9 @@ class Holder:
     # Small things
 
     def _abandon_campaign(self) -> None:
-        if self._standing.call is not None:
-            self._effects.append(effects.Abandon(self._standing.call))
-            self._standing.call = None
+        if self._attempts.call is not None:
+            self._effects.append(effects.Abandon(self._attempts.call))
+            self._attempts.call = None
 
     def _next_call(self) -> int:
         self._calls += 1

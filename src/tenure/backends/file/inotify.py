@@ -40,7 +40,7 @@ News = Callable[[int], None]
 """Called on the loop with what happened; OVERFLOW where something happened that the kernel could not tell."""
 
 
-class Watch:
+class WatchedInode:
     """One interest in one file."""
 
     __slots__ = ("mask", "news", "wd")
@@ -60,7 +60,7 @@ class Inotify:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tried_s = -_RETRY_S
         self._mutex = threading.Lock()  # between workers only: a stuck one may have been replaced
-        self._watches: dict[int, dict[int, Watch]] = {}
+        self._watches: dict[int, dict[int, WatchedInode]] = {}
         self._serial = itertools.count()
         self._closed = False
 
@@ -83,7 +83,7 @@ class Inotify:
             self._loop = loop
             loop.add_reader(self._fd, self.drain)
 
-    def watch(self, path: str, mask: int, news: News) -> Watch | None:
+    def watch(self, path: str, mask: int, news: News) -> WatchedInode | None:
         """Be told about `path`; None where there is no such file, or the kernel has no watch left: then poll."""
         if self._fd < 0:
             return None
@@ -91,11 +91,11 @@ class Inotify:
             wd = int(self._libc.inotify_add_watch(self._fd, os.fsencode(path), ctypes.c_uint32(mask | _MASK_ADD)))
             if wd < 0:
                 return None
-            watch = Watch(wd, mask, news)
+            watch = WatchedInode(wd, mask, news)
             self._watches.setdefault(wd, {})[id(watch)] = watch
             return watch
 
-    def drop(self, watch: Watch) -> None:
+    def drop(self, watch: WatchedInode) -> None:
         """Be told no more."""
         with _held(self._mutex):
             sharers = self._watches.get(watch.wd)
@@ -105,7 +105,7 @@ class Inotify:
             if self._fd >= 0:
                 self._libc.inotify_rm_watch(self._fd, watch.wd)  # fails where the file is gone already: the same to us
 
-    def is_live(self, watch: Watch) -> bool:
+    def is_live(self, watch: WatchedInode) -> bool:
         """Whether the watch still stands; it falls with its file."""
         return id(watch) in self._watches.get(watch.wd, ())
 
@@ -149,7 +149,7 @@ class Inotify:
                 _tell(self._watches.get(wd, {}), mask)
 
 
-def _tell(sharers: dict[int, Watch], mask: int) -> None:
+def _tell(sharers: dict[int, WatchedInode], mask: int) -> None:
     for watch in list(sharers.values()):
         if mask & (watch.mask | OVERFLOW | UNMOUNT):
             watch.news(mask)
@@ -176,7 +176,7 @@ class Watches:
 
     def __init__(self, inotify: Inotify) -> None:
         self._inotify = inotify
-        self._held: dict[str, Watch] = {}
+        self._held: dict[str, WatchedInode] = {}
 
     def set(self, wanted: dict[str, tuple[int, News]]) -> bool:
         """Watch these paths and no others, each the file that bears its name now. False where one could not be had."""

@@ -12,7 +12,7 @@ BACKOFF_LIMIT_NS = 30_000_000_000
 """The longest pause between failed campaigns (Kubernetes repeats each 2 s for ever, kazoo doubles up to an hour)."""
 
 
-class Standing:
+class Attempts:
     """One candidate's attempts to be elected."""
 
     def __init__(self, budget: Budget, chance: random.Random) -> None:

@@ -7,13 +7,13 @@ import random
 import pytest
 
 from tenure.durations import NEVER_NS
-from tenure.holding.standing import BACKOFF_LIMIT_NS, Standing
+from tenure.holding.attempts import BACKOFF_LIMIT_NS, Attempts
 from tests.holding.stage import BUDGET, T0, S
 
 
-def standing(wait_ns: int | None = None) -> Standing:
+def standing(wait_ns: int | None = None) -> Attempts:
     """A candidacy that begins at T0."""
-    one = Standing(BUDGET, random.Random(1))
+    one = Attempts(BUDGET, random.Random(1))
     one.begin(wait_ns, T0)
     return one
 
