@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.backends.file import counter, steps
@@ -46,6 +46,7 @@ def test_the_counter_has_its_full_size_from_the_start(tmp_path: Path) -> None:
     assert Path(place.token).stat().st_size == size == counter.FILE_BYTES
 
 
+@settings(deadline=None)
 @given(wins=st.integers(1, 6), torn_at=st.integers(0, counter.SLOT_BYTES), rubbish=st.binary(min_size=64, max_size=64))
 def test_a_torn_write_never_gives_a_token_twice(wins: int, torn_at: int, rubbish: bytes) -> None:
     """A win that dies at any byte of its write damages a token that nobody was told: the next is above the told."""
@@ -63,6 +64,7 @@ def test_a_torn_write_never_gives_a_token_twice(wins: int, torn_at: int, rubbish
         assert mint(place) > told[-1] + 1
 
 
+@settings(deadline=None)
 @given(wins=st.integers(1, 6), slot=st.sampled_from(counter.OFFSETS), rot=st.binary(min_size=1, max_size=64))
 def test_a_rotten_slot_never_gives_a_token_twice(wins: int, slot: int, rot: bytes) -> None:
     """Any one slot may be lost after its token was told, also the highest: the one above the other slot is skipped."""
@@ -76,6 +78,7 @@ def test_a_rotten_slot_never_gives_a_token_twice(wins: int, slot: int, rot: byte
         assert mint(place) > told[-1]
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=200))
 def test_rubbish_is_refused_and_left_alone(data: bytes) -> None:
     """A counter that is no counter elects nobody, is not touched, and the error names what repairs it."""
@@ -121,6 +124,7 @@ def test_L17_the_next_token_is_above_all_that_is_known(tmp_path: Path) -> None:
     assert mint(place) == 92
 
 
+@settings(deadline=None)
 @given(rot=st.binary(max_size=200), floor=st.integers(0, 2**62))
 def test_a_floor_repairs_whatever_was_there(rot: bytes, floor: int) -> None:
     """After `replace` the next token is the floor's successor."""

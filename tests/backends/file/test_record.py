@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.backends.base import METADATA_LIMIT_BYTES, VALUE_LIMIT_BYTES
@@ -58,6 +58,7 @@ def test_there_is_no_record_before_the_first_leader(tmp_path: Path) -> None:
     assert Path(place.leader).stat().st_size == record.FILE_BYTES
 
 
+@settings(deadline=None)
 @given(states=st.integers(1, 5), torn_at=st.integers(0, 200), rubbish=st.binary(min_size=200, max_size=200))
 def test_a_torn_write_loses_only_itself(states: int, torn_at: int, rubbish: bytes) -> None:
     """Cut at any byte, a write leaves the state before it, or is whole."""
@@ -74,6 +75,7 @@ def test_a_torn_write_loses_only_itself(states: int, torn_at: int, rubbish: byte
         assert record.read(place) in (make(states), torn)
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=400))
 def test_rubbish_is_no_record(data: bytes) -> None:
     """Nothing that was not written as a record is taken for one."""

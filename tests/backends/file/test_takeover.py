@@ -24,7 +24,7 @@ def test_a_winner_killed_at_any_step_leaves_a_working_election(tmp_path: Path, s
     with company(tmp_path) as players:
         first = players.start("first")
         told = first.elected()
-        victim = players.stand("victim")
+        victim = players.stand("victim", poll=600)  # it tries when the leader dies, and not before
         victim.ask(f"arm {when} {step}", "armed")
         heir = players.stand("heir")
         first.kill()
