@@ -58,17 +58,18 @@ class Rig:
         self._owner_ns = T0
         self._was_valid = False
         self._ended = False
+        self._was_over = False
 
     def give(self, event: Event) -> list[Effect]:
         """One event, now."""
-        was_over = self.holder.over
+        self._was_over = self.holder.over
         if self._was_valid and not self.holder.is_valid(self.now_ns):
             self._was_valid, self._ended = False, True  # by the clock alone
         self._read(event)
         self.last_effects = self.holder.handle(event, self.now_ns)
         for effect in self.last_effects:
             self._note(effect)
-        if was_over:
+        if self._was_over:
             self.after_the_end += [e for e in self.last_effects if not isinstance(e, effects.Release)]
         valid = self.holder.is_valid(self.now_ns)
         self.came_back = self.came_back or (valid and self._ended)
@@ -125,7 +126,7 @@ class Rig:
         elif isinstance(effect, effects.Release):
             self.given_back.add(effect.token)
             self.refused_release = self.refused_release or (self.running and effect.token == self.started[-1])
-            if effect.token != self.holder.token:
+            if effect.token != self.holder.token or self._was_over:
                 self.strays.add(effect.call)
 
     def open_of(self, kind: type[Effect]) -> int:
