@@ -79,7 +79,7 @@ def test_the_table_sets_them_side_by_side() -> None:
         "after a resignation 2.0 ms + 198 ms* 2.0 ms + 198 ms*",
         "after the wrapper's kill 20.0 ms, job lived on 20.0 ms, job lived on",
         "while its leader is paused waits (1.00 s) a second leader",
-        "* to start its job",
+        "* with the start of its job",
     ):
         assert words in text
 

@@ -29,10 +29,6 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
         """Two leaders at once for certain, and it shows in the books."""
         return bool(self.verdict.overlaps) and not self.books.is_right
 
-    def take_over_ns(self, accident: str) -> int | None:
-        """How long the first accident of this kind went without a leader."""
-        return next((one.after_ns for one in self.take_overs if one.accident == accident), None)
-
 
 def judge(script: Script) -> Findings:
     """Audit one side after its script was played."""

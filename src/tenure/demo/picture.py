@@ -8,6 +8,7 @@ from tenure.audit import Tenancy
 from tenure.audit.verdict import in_words
 from tenure.demo.findings import Findings
 from tenure.demo.narrator import WIDTH
+from tenure.demo.sides import WRAPPED
 from tenure.render.strip import Bar, Note, Span, Strip
 
 _COLUMNS = (28, 24)
@@ -32,7 +33,7 @@ def comparison(ours: Findings, theirs: Findings) -> list[str]:
     rows = [("", "tenure", "time-out lock")]
     rows += [(question, answer(ours), answer(theirs)) for question, answer in _QUESTIONS]
     lines = ["".join((f"{row[0]:<{_COLUMNS[0]}}", f"{row[1]:<{_COLUMNS[1]}}", row[2])).rstrip() for row in rows]
-    return lines + (["* to start its job"] if any("*" in line for line in lines) else [])
+    return lines + (["* with the start of its job, a new interpreter"] if any("*" in line for line in lines) else [])
 
 
 def _bar(tenure: Tenancy, killed_pids: tuple[int, ...]) -> Bar:
@@ -58,13 +59,14 @@ def _at_once(findings: Findings) -> str:
 
 def _after(accident: str) -> Callable[[Findings], str]:
     def answer(findings: Findings) -> str:
-        after_ns = findings.take_over_ns(accident)
-        started = next((one for one in findings.take_overs if one.accident == accident), None)
-        if started is not None and started.elected_after_ns is not None:
-            job_ns = started.after_ns - started.elected_after_ns
-            return f"{in_words(started.elected_after_ns)} + {in_words(job_ns)}*"
-        lived_on = any(one.job_lived_on for one in findings.take_overs if one.accident == accident)
-        return "" if after_ns is None else in_words(after_ns) + (", job lived on" if lived_on else "")
+        change = next((one for one in findings.take_overs if one.accident == accident), None)
+        if change is None:
+            return ""
+        if change.elected_after_ns is not None:
+            job_ns = change.after_ns - change.elected_after_ns
+            return f"{in_words(change.elected_after_ns)} + {in_words(job_ns)}*"
+        started = "*" if change.by == WRAPPED else ""
+        return in_words(change.after_ns) + started + (", job lived on" if change.job_lived_on else "")
 
     return answer
 
