@@ -16,13 +16,13 @@ from unittest.mock import patch
 from tenure.durations import NEVER_NS
 from tenure.errors import Reason
 from tenure.holding import effects
+from tenure.holding.attempts import Attempts
 from tenure.holding.budget import PPM, Budget
 from tenure.holding.ending import Ending
 from tenure.holding.events import Failed, Granted, Transfer, Verdict, Wish
 from tenure.holding.holder import Holder
-from tenure.holding.phases import Phase
 from tenure.holding.lease import Lease
-from tenure.holding.attempts import Attempts
+from tenure.holding.phases import Phase
 
 
 class Mutant(NamedTuple):
