@@ -98,6 +98,8 @@ async def run(tools: Tools, place: Place, candidate: Candidate, *, once: bool) -
             outcome = await tools.worker.run(partial(contest.perform, step), lost=lost)
             match outcome:
                 case Victory():
+                    if contest.stands:  # not before the win is told: nobody is misled by a winner's presence
+                        tools.worker.post(contest.withdraw)
                     return outcome
                 case Declined():
                     return None

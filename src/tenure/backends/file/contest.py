@@ -70,7 +70,13 @@ class Contest:
         self._sent_ns = 0
         self._inode: tuple[int, int] | None = None
         self._moved = False
+        self._front = False
         self._withdrawn = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is anything in the queue to withdraw."""
+        return self._presence >= 0
 
     # ------------------------------------------------------------------------------------------- jobs for the worker
 
@@ -78,6 +84,9 @@ class Contest:
         """Do one of the steps below; one that a stalled disk gives back after the withdrawal cleans up after itself."""
         try:
             return step()
+        except FileNotFoundError:  # somebody removed the directory while we looked: begin again in a new one
+            self.place.create()
+            return Wait(front=False, blind=True)
         except BaseException:
             if self._withdrawn:
                 self.withdraw()
@@ -109,9 +118,13 @@ class Contest:
 
     def turn(self, *, eager: bool) -> Outcome:
         """Find the own place in the queue, watch what matters there, and try if it is time."""
+        if self._front:
+            outcome = self._spring()
+            if outcome is not None:
+                return outcome
         position, before = self._find_place()
         heir, hold_s = self._succession()
-        front = position == 0 or heir
+        self._front = front = position == 0 or heir
         watching = self._watch(before, at_lock=position <= 1 or heir)
         if hold_s is not None:
             return Wait(front=False, blind=not watching, hold_s=hold_s)
@@ -226,6 +239,23 @@ class Contest:
             self._close_lock()
         return None
 
+    def _spring(self) -> Victory | Orphaned | None:
+        """What wakes the first in the queue is mostly the lock: try it at once, and look at everything else if that
+        was not it. A lock that is still current also says that the directory is the one that this candidate stands in.
+        """
+        try:
+            if self._lock < 0 or self._is_anybody_ahead():
+                return None
+        except FileNotFoundError:  # the directory has gone
+            return None
+        self._sent_ns = self._clock.now_ns()
+        if not steps.take_lock(self._lock):
+            return None
+        if not self.place.is_current(self._lock):
+            self._close_lock()
+            return None
+        return self._decide()
+
     def _decide(self) -> Victory | Orphaned | None:
         try:
             last = record.read(self.place)
@@ -261,7 +291,6 @@ class Contest:
             raise
         clean = before == 0 or (last is not None and last.closed and last.token == before)
         fd, self._lock = self._lock, -1
-        self.withdraw()
         return Victory(fd, Granted(token=token, sent_ns=self._sent_ns, lease_ns=None, clean=clean), state)
 
     def _record(self, last: record.Record | None, token: int) -> record.Record:

@@ -22,7 +22,7 @@ def end(clock: Clock, place: Place, fd: int, state: record.Record, to: str | Non
     heir = ""
     try:
         heir = _find(place, to) if to is not None else ""
-        _close(place, state, heir, clock.now_ns() + HEIR_NS if heir else 0)
+        _close(place, fd, state, heir, clock.now_ns() + HEIR_NS if heir else 0)
         note = wishes.read(place)
         if note is not None and note.token == state.token:
             wishes.discard(place)
@@ -41,14 +41,14 @@ def publish(place: Place, fd: int, state: record.Record, value: str) -> record.R
 
     Raises StaleToken where a newer tenure is known, BackendRefused where this one has ended.
     """
+    last = record.read(place)
+    highest = max(0 if last is None else last.token, counter.highest(place) or 0)
+    if highest > state.token:
+        raise StaleToken(state.token, highest)
+    if fd < 0 or not place.is_current(fd):
+        raise BackendRefused(f"tenure {state.token} of {place.election} has ended; nothing was published")
     found = record.open_for_writing(place)
     try:
-        last = record.read_open(found)
-        highest = max(0 if last is None else last.token, counter.highest(place) or 0)
-        if highest > state.token:
-            raise StaleToken(state.token, highest)
-        if fd < 0 or not place.is_current(fd):
-            raise BackendRefused(f"tenure {state.token} of {place.election} has ended; nothing was published")
         state = msgspec.structs.replace(state, seq=_next(last, state), value=value)
         steps.write_record(found, record.pack(state), record.offset(state))
     finally:
@@ -56,7 +56,9 @@ def publish(place: Place, fd: int, state: record.Record, value: str) -> record.R
     return state
 
 
-def _close(place: Place, state: record.Record, heir: str, until_ns: int) -> None:
+def _close(place: Place, lock: int, state: record.Record, heir: str, until_ns: int) -> None:
+    if not place.is_current(lock) and record.read(place) is None:
+        return  # the directory is another one, or is being removed: a record made there would belie its counter
     fd = record.open_for_writing(place)
     try:
         last = record.read_open(fd)
