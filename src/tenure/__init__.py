@@ -7,14 +7,16 @@
 
 The layers, each importing only what stands below it (checked by import-linter):
 
-    cli, demo            the command, and what it shows
-    blocking             the same without asyncio
-    election             Election: lead, run, stand, watch, ask
-    body, views, signals what a loss does to a task; watching; ending on a signal
-    keeper | supervise   drives holders on its thread | guards a job's processes
-    backends             who is elected is their word
-    announcer, handle    tells what happened | what user code holds
-    holding              the law: when to renew, when to stop, when to let go (pure)
+    cli, demo             the command, and what it shows
+    blocking              the same without asyncio
+    election              Election: lead, run, stand, watch, ask
+    body, signals, views  what a loss does to a task; ending on a signal; watching
+    options               what an election was made with
+    keeper | supervise    drives holders on its thread | guards a job's processes
+    backends              who is elected is their word
+    announcer | render    tells what happened | draws it
+    audit | handle        judges tenures | what user code holds
+    holding               the law: when to renew, when to stop, when to let go (pure)
     clock, durations, errors
 """
 
