@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tenure.backends.base import Grant
-from tenure.backends.file import campaign, sentry
+from tenure.backends.base import Candidate, Grant
+from tenure.backends.file import campaign, queue, sentry
 from tenure.backends.file.inotify import Inotify
+from tenure.backends.file.place import Place
 from tenure.errors import BackendRefused, Reason, StaleToken
 from tenure.holding.events import Deposed, Resign
 from tests.backends.file.players import ELECTION, company
@@ -244,6 +245,30 @@ def test_L17_a_wiped_directory_does_not_take_the_tokens_back(tmp_path: Path) -> 
 
             assert won.granted.token == 6
             assert time.monotonic() - began_s >= ORPHAN_S
+
+    play(scene())
+
+
+def test_a_directory_that_goes_in_the_middle_of_a_step_ends_no_campaign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removed between two calls of one look, the directory is made again, and the candidate is elected in it."""
+    stand = queue.stand
+    wiped: list[str] = []
+
+    def wipes_once(place: Place, who: Candidate, name: str) -> int:
+        if not wiped:
+            wiped.append(name)
+            wipe(tmp_path)
+        return stand(place, who, name)
+
+    monkeypatch.setattr(queue, "stand", wipes_once)
+
+    async def scene() -> None:
+        async with backend(tmp_path, poll_s=0.1) as old, backend(tmp_path, poll_s=0.1) as new:
+            await win(old, "old")
+            await win(new, "new")
+            assert wiped
 
     play(scene())
 
