@@ -100,14 +100,16 @@ class Grant(ABC):
     async def renew(self) -> int:
         """Have the quorum vouch for the grant for another lease; returns its length in nanoseconds.
 
-        Raises Gone where the grant is known to be lost. Never called where `granted.lease_ns` is None.
+        It never shortens what is left of the lease: the answer that says so could be lost. Raises Gone where the grant
+        is known to be lost. Never called where `granted.lease_ns` is None.
         """
 
     @abstractmethod
     async def release(self, to: str | None = None) -> None:
         """Close the tenure in good order and let the next candidate win at once, preferably the one named `to`.
 
-        Releasing twice, or a grant that is gone, does nothing.
+        Releasing twice, or a grant that is gone, does nothing. Where grants have no lease it must not fail for good:
+        nothing else would ever end them.
         """
 
     @abstractmethod

@@ -10,5 +10,5 @@ The driver's duties:
    `now_ns` given was read before the request left;
  - call `handle(Woke(), now)` at `wake_ns`, read anew after each call; with a lease, at least each half margin;
  - answer each call exactly once, except where the call never answers; also after Abandon;
- - forget the holder when `over`.
+ - forget the holder when it is `over` and no call of its is unanswered: a late win is still to be released.
 """

@@ -92,8 +92,8 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("grace_ns", "margin_ns", "renew_every_ns", "call_timeout_ns", "backoff_ns"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name} must not be negative, it is {getattr(self, name)}")
-        if self.attempts < 1 or self.call_timeout_ns <= 0 or self.stall_after_ns <= 0:
-            raise ConfigurationError("a budget needs attempts >= 1, and a call_timeout and stall_after above 0")
+        if self.attempts < 1 or min(self.call_timeout_ns, self.backoff_ns, self.stall_after_ns) <= 0:
+            raise ConfigurationError("a budget needs attempts >= 1, and call_timeout, backoff and stall_after above 0")
         if not 0 <= self.rho_ppm < PPM:
             raise ConfigurationError(f"rho_ppm must be from 0 to below {PPM}, it is {self.rho_ppm}")
         if self.lease_ns is not None:
@@ -110,7 +110,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
     def fits(self, lease_ns: int) -> bool:
         """Whether a lease of this length has room for everything it must have room for."""
-        return self.needed_ns() <= _usable(lease_ns, self.rho_ppm)
+        return self.renew_every_ns > 0 and self.needed_ns() <= _usable(lease_ns, self.rho_ppm)
 
     def explain(self, lease_ns: int) -> str:
         """The comparison that `fits` makes, in numbers and in words."""
@@ -120,7 +120,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
             f"{_s(self.call_timeout_ns)} + backoff {_s(self.backoff_ns)}) + grace {_s(self.grace_ns)} + margin "
             f"{_s(self.margin_ns)} = {_s(needed_ns)}, and a lease of {_s(lease_ns)} has {_s(usable_ns)} to spend "
             f"(clock rates off by {self.rho_ppm / 10_000:g} %): "
-            + ("it fits" if needed_ns <= usable_ns else "lengthen the lease or shorten the grace")
+            + ("it fits" if self.fits(lease_ns) else "lengthen the lease or shorten the grace")
         )
 
     def deadline_ns(self, sent_ns: int, lease_ns: int | None) -> int:
