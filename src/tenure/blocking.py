@@ -44,6 +44,11 @@ class Tenure(Hold):
         self._seat = seat
         self._grant = grant
 
+    @property
+    def keep_open(self) -> tuple[int, ...]:
+        """Descriptors that carry the grant: a process that inherits them keeps it, should this one die before it."""
+        return self._grant.keep_open
+
     def wait_lost(self, timeout: float | None = None) -> Reason | None:
         """Wait until the tenure is lost and return why; None when it is not lost after `timeout` seconds."""
         self._body.owner_is_alive()

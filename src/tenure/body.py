@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import os
 import sys
 import threading
 import traceback
@@ -92,6 +93,8 @@ class Tenure(Hold):
 
 _HELD: WeakKeyDictionary[asyncio.Task[object], dict[tuple[str, str], Body]] = WeakKeyDictionary()
 """What each task leads, or campaigns for, by backend and election; outer tenures before inner ones."""
+
+os.register_at_fork(after_in_child=_HELD.clear)  # the parent leads on: this child may stand for itself
 
 
 def raise_if_around(failure: Exception, options: Options) -> None:
@@ -214,8 +217,12 @@ class Body:
         self._running = False
         if not self._tenure.is_valid():  # lost, though its loop had no time to say so
             self._lost = self._lost or self._tenure.reason
+        if self._lost is Reason.FORKED:  # a child: neither its loop nor the keeper runs here, and nothing is released
+            if error is None:
+                raise LeadershipLost(self._tenure.election, self._tenure.token, self._lost)
+            return False
         self._seat.post(events.BodyLeft())
-        cancelled = None if self._lost is Reason.FORKED else await self._released()
+        cancelled = await self._released()
         self._is_lost.set()  # for those who still wait for it beside the body
         _HELD[task].pop(self._options.key)
         is_elsewhere = asyncio.current_task() is not task

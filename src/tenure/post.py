@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import traceback
@@ -27,6 +28,13 @@ def raise_if_around(failure: Exception, options: Options) -> None:
     around = {name for _, name in held_here()} - {options.name}
     if isinstance(failure, LeadershipLost) and failure.election in around:
         raise failure
+
+
+def _forget_in_child() -> None:
+    _HELD.__dict__.clear()  # the parent leads on: the thread that forked may stand for itself
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
 
 
 class Post:

@@ -296,7 +296,7 @@ def test_a_candidacy_leads_in_the_background_and_again_after_a_loss(stage: Stage
         assert first is not None
         assert candidacy.is_leader()
         stage.lose(first)
-        assert not candidacy.is_leader()
+        wait_until(lambda: candidacy.tenure is not first)
         second = candidacy.wait_elected()
         assert second is not None
         assert second.token == 2

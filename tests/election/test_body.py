@@ -12,7 +12,18 @@ import pytest
 
 from tenure import ConfigurationError, Election, LeadershipLost, Reason, State, Tenure
 from tenure.backends.memory import LoseRequest
-from tests.election.stage import Play, Stage, cancelling, forever, hear, lead_until_lost, settle, until, wait_until
+from tests.election.stage import (
+    LIMIT_S,
+    Play,
+    Stage,
+    cancelling,
+    forever,
+    hear,
+    lead_until_lost,
+    settle,
+    until,
+    wait_until,
+)
 
 pytestmark = pytest.mark.versions
 
@@ -44,6 +55,19 @@ def test_a_body_that_ends_resigns(play: Play, stage: Stage) -> None:
         assert (tenure.state, tenure.reason) == (State.LOST, Reason.RESIGNED)
 
     play(main)
+
+
+def test_a_loop_is_touched_by_its_own_thread_only(stage: Stage) -> None:
+    """In asyncio's debug mode a loop refuses what other threads do to it: a loss gets through all the same."""
+
+    async def main() -> None:
+        async with asyncio.timeout(LIMIT_S):
+            with pytest.raises(LeadershipLost):
+                async with stage.election().lead():
+                    stage.service.revoke("e")
+                    await forever()
+
+    asyncio.run(main(), debug=True)
 
 
 def test_L4_work_is_told_to_stop_when_the_lease_cannot_be_renewed(play: Play, stage: Stage) -> None:

@@ -119,6 +119,26 @@ def test_an_inner_release_that_hangs_is_left_to_the_keeper_inside_the_outers_gra
     play(main)
 
 
+def test_L5_the_block_is_left_only_when_the_release_was_answered(play: Play, stage: Stage) -> None:
+    """The release is under way for a while: whoever goes on after the block finds that nobody leads."""
+
+    async def main() -> None:
+        stage.service.faults.add("release", Delay(request_s=1), times=1)
+        loop = asyncio.get_running_loop()
+
+        def let_it_arrive() -> None:
+            if stage.service.faults.count("release"):
+                stage.clock.advance(1)
+            else:
+                loop.call_later(0.001, let_it_arrive)
+
+        async with stage.election().lead():
+            let_it_arrive()
+        assert stage.leader() is None
+
+    play(main)
+
+
 def test_cancelled_while_it_stands_it_leaves_the_queue(play: Play, stage: Stage) -> None:
     """A candidate that is cancelled is not listed any more, and is not elected later."""
 

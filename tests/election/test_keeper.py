@@ -136,14 +136,17 @@ def test_a_release_that_fails_is_tried_again(stage: Stage) -> None:
 
 def test_L28_a_suspended_machine_wakes_without_leadership(stage: Stage) -> None:
     """The clock jumps by a minute in which nothing ran: invalid at the first look, before anybody was scheduled."""
+    may_go_on = threading.Event()
 
     async def main() -> None:
         with pytest.raises(LeadershipLost):
             async with stage.election().lead() as tenure:
+                Keeper.current().loop.call_soon_threadsafe(may_go_on.wait, 30)  # the keeper has not been scheduled yet
                 stage.clock.advance(60)
                 assert not tenure.is_valid()
                 assert tenure.remaining() == 0.0
                 assert tenure.state is State.LOST
+                may_go_on.set()
                 await forever()
 
     asyncio.run(main())

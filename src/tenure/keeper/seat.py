@@ -93,7 +93,12 @@ class Seat:
     def stand(self, wait_s: float | None) -> None:
         """Begin to campaign, from any thread; `wait_s` as in `Election.lead`."""
         self._wait_s = wait_s or 0.0
-        self.post(events.Stand(None if wait_s is None else round(wait_s * NS_PER_S)))
+        self._keeper.soon(self._stand, events.Stand(None if wait_s is None else round(wait_s * NS_PER_S)))
+
+    def _stand(self, event: events.Stand) -> None:
+        self.feed(event)
+        if self._keeper.ending:  # whoever resigned because the process ends must not be elected again (L13)
+            self._withdraw(self._keeper.ending)
 
     def withdraw(self, detail: str) -> None:
         """End it without its owner: resign if it leads, give up if it stands; from any thread."""

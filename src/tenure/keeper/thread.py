@@ -42,6 +42,8 @@ class Keeper:
         self._clocks: dict[Clock, Callable[[], None]] = {}
         self._seats: set[Seat] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.ending = ""
+        """Why nobody of this process stands any more; empty while they may."""
         self._looks = Rounds(Seat.look, lambda seat: seat.holder.budget.margin_ns / 2 / NS_PER_S)
         self._proofs = Rounds(Seat.prove, lambda seat: seat.holder.budget.stall_after_ns / 4 / NS_PER_S)
         self._thread = threading.Thread(target=self._run, name="tenure-keeper", daemon=True)
@@ -57,7 +59,10 @@ class Keeper:
 
     @classmethod
     def resign_all(cls, detail: str) -> None:
-        """Resign every tenure of this process and withdraw every candidacy; from any thread, without waiting."""
+        """Resign every tenure of this process and withdraw every candidacy, also later ones: the process ends.
+
+        From any thread, without waiting.
+        """
         keeper = cls._current
         if keeper is not None:
             keeper.soon(keeper.withdraw_all, detail)
@@ -129,6 +134,7 @@ class Keeper:
         self._proofs.set(seat, False, self.loop)
 
     def withdraw_all(self, detail: str) -> None:
+        self.ending = detail
         for seat in tuple(self._seats):
             seat.withdraw(detail)
 

@@ -1,0 +1,411 @@
+"""Programs that lead by the library, one a function: `library.py FUNCTION URL`. Stdout says how far they are."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from tenure import Election, LeadershipLost, NotElected, resign_on
+from tenure.backends.memory import Delay, MemoryBackend, MemoryService
+from tenure.blocking import Election as BlockingElection
+from tenure.blocking import Tenure
+from tenure.clock import ManualClock
+
+
+def say(*words: object) -> None:
+    """One line, at once."""
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
+# ------------------------------------------------------------------------------------------------------ signals
+
+
+async def _lead(url: str) -> None:
+    say("standing")
+    try:
+        async with Election("e", url).lead() as tenure:
+            say("leading", tenure.token)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                say("told", "valid" if tenure.is_valid() else tenure.reason)
+    finally:
+        say("left")
+
+
+async def _lead_and_resign_on(url: str) -> None:
+    with resign_on():
+        await _lead(url)
+
+
+def asyncio_lead(url: str) -> None:
+    """Lead until SIGTERM, on the plain loop."""
+    asyncio.run(_lead_and_resign_on(url))
+
+
+def uvloop_lead(url: str) -> None:
+    """The same on uvloop."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_lead_and_resign_on(url))
+
+
+def asyncio_interrupted(url: str) -> None:
+    """Lead without `resign_on`, for Ctrl-C."""
+    asyncio.run(_lead(url))
+
+
+def asyncio_stand(url: str) -> None:
+    """A candidacy in the background until SIGTERM."""
+
+    async def main() -> None:
+        with resign_on():
+            async with Election("e", url).stand() as candidacy:
+                say("standing")
+                tenure = await candidacy.wait_elected()
+                say("leading", tenure.token)
+                await asyncio.Event().wait()
+
+    try:
+        asyncio.run(main())
+    finally:
+        say("left")
+
+
+def _lead_blocking(url: str) -> None:
+    say("standing")
+    try:
+        with BlockingElection("e", url).lead() as tenure:
+            say("leading", tenure.token)
+            try:
+                tenure.wait_lost()
+                tenure.check()
+            finally:
+                say("told")
+    finally:
+        say("left")
+
+
+def blocking_lead(url: str) -> None:
+    """Lead until SIGTERM, without asyncio."""
+    with resign_on():
+        _lead_blocking(url)
+
+
+def blocking_interrupted(url: str) -> None:
+    """The same without `resign_on`, for Ctrl-C."""
+    _lead_blocking(url)
+
+
+def blocking_stand(url: str) -> None:
+    """A candidacy on a thread of its own until SIGTERM."""
+    try:
+        with resign_on(), BlockingElection("e", url).stand() as candidacy:
+            say("standing")
+            tenure = candidacy.wait_elected()
+            say("leading", tenure.token if tenure else "?")
+            signal.pause()
+    finally:
+        say("left")
+
+
+def running_thread(url: str) -> None:
+    """The main thread waits in `resign_on`, another one leads again and again by `run`."""
+
+    def work() -> None:
+        try:
+            BlockingElection("e", url).run(_work)
+        except NotElected as error:
+            say("ended", error.detail)
+
+    with resign_on():
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+
+def another_thread(url: str) -> None:
+    """The main thread waits in `resign_on`, another one leads and asks `wait_lost`."""
+
+    def work() -> None:
+        with suppress(LeadershipLost), BlockingElection("e", url).lead() as tenure:
+            say("leading", tenure.token)
+            say("told", tenure.wait_lost())
+        say("left")
+
+    with resign_on():
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+
+def _slow_service() -> MemoryBackend:
+    service = MemoryService()
+    service.faults.add("release", Delay(answer_s=1.0))
+    return MemoryBackend(service)
+
+
+def asyncio_releasing(url: str) -> None:
+    """The body has ended and the release takes its time."""
+    del url
+
+    async def main() -> None:
+        with resign_on():
+            async with Election("e", _slow_service()).lead():
+                say("leading", 1)
+            say("not cancelled")
+
+    asyncio.run(main())
+
+
+def blocking_releasing(url: str) -> None:
+    """The same without asyncio."""
+    del url
+    with resign_on(), BlockingElection("e", _slow_service()).lead():
+        say("leading", 1)
+
+
+def asyncio_stubborn(url: str) -> None:
+    """Its body does not end when it is told to."""
+
+    async def main() -> None:
+        with resign_on():
+            async with Election("e", url).lead() as tenure:
+                say("leading", tenure.token)
+                while True:
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.Event().wait()
+                    say("told")
+
+    asyncio.run(main())
+
+
+# --------------------------------------------------------------------------------------------------------- exits
+
+
+def falls_off(url: str) -> None:
+    """Enter a block and never leave it; a watch is open, too."""
+    logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
+    election = BlockingElection("e", url)
+    _KEPT.extend([election.lead(), election.watch()])
+    tenure = _KEPT[0].__enter__()  # type: ignore[attr-defined]  # a context manager, entered by hand on purpose
+    _KEPT[1].__enter__()  # type: ignore[attr-defined]  # the same
+    say("leading", tenure.token)
+
+
+def falls_off_standing(url: str) -> None:
+    """The same with a candidacy that stands, on a daemon thread."""
+    _KEPT.append(BlockingElection("e", url).stand())
+    _KEPT[0].__enter__()  # type: ignore[attr-defined]  # a context manager, entered by hand on purpose
+    while not BlockingElection("e", url).candidates():
+        time.sleep(0.01)
+    say("standing")
+
+
+def exits(url: str) -> None:
+    """`sys.exit` within a body."""
+
+    async def main() -> None:
+        async with Election("e", url).lead() as tenure:
+            say("leading", tenure.token)
+            sys.exit(3)
+
+    asyncio.run(main())
+
+
+def raises(url: str) -> None:
+    """An error within a body that nobody catches."""
+    with BlockingElection("e", url).lead() as tenure:
+        say("leading", tenure.token)
+        raise RuntimeError("of the body")
+
+
+def daemon_thread(url: str) -> None:
+    """A daemon thread leads when the main thread ends."""
+    leads = threading.Event()
+
+    def work() -> None:
+        with BlockingElection("e", url).lead() as tenure:
+            say("leading", tenure.token)
+            leads.set()
+            tenure.wait_lost()
+            threading.Event().wait()
+
+    threading.Thread(target=work, daemon=True).start()
+    leads.wait()
+
+
+_KEPT: list[object] = []
+
+
+class _BlockedHandler(logging.Handler):
+    """A log handler that never returns."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        del record
+        threading.Event().wait()
+
+
+def overruns(url: str) -> None:
+    """Work that does not stop, with `on_overrun="exit"` and a log that blocks."""
+    del url
+    logging.getLogger("tenure").addHandler(_BlockedHandler())
+    clock = ManualClock()
+    backend = MemoryBackend(MemoryService(clock=clock))
+    with BlockingElection("e", backend, on_overrun="exit").lead() as tenure:
+        say("leading", tenure.token)
+        tenure.resign()
+        tenure.wait_lost()
+        clock.advance(60)
+        threading.Event().wait()
+
+
+# --------------------------------------------------------------------------------------------------------- forks
+
+
+def _in_child(tenure: Tenure, url: str) -> None:
+    """What a forked child sees of its parent's tenure, and that it may stand for itself."""
+    say("child", tenure.state.value, tenure.reason, tenure.is_valid(), tenure.remaining(), tenure.wait_lost())
+    for act, arguments in ((tenure.check, ()), (tenure.publish, ("x",))):
+        try:
+            act(*arguments)
+        except LeadershipLost as lost:
+            say("child", "lost", lost.reason)
+    tenure.resign()
+    try:
+        with BlockingElection("e", url).lead(wait=0):
+            say("child", "leads beside its parent")
+    except NotElected:
+        say("child", "not elected")
+    leader = BlockingElection("e", url).leader()
+    say("child", "sees", leader.token if leader else None)
+
+
+def forks(url: str) -> None:
+    """Fork while leading; the child leaves the block, collects garbage and exits as usual."""
+    with BlockingElection("e", url).lead() as tenure:
+        child = os.fork()
+        if child == 0:
+            _in_child(tenure, url)
+        else:
+            say("parent", os.waitpid(child, 0)[1], tenure.state.value)
+            time.sleep(0.2)  # a second in which a lock that the child had freed would be noticed, by a sentry's look
+            say("parent", tenure.state.value)
+    if child == 0:
+        say("child was not told")
+
+
+def forks_asyncio(url: str) -> None:
+    """The same from a coroutine; the child leaves the block and ends, and not by way of asyncio."""
+
+    async def main() -> None:
+        child = -1
+        try:
+            async with Election("e", url).lead() as tenure:
+                child = os.fork()
+                if child:
+                    status = os.waitpid(child, 0)[1]  # noqa: ASYNC222  the loop may stand still: it is no longer than that
+                    say("parent", os.waitstatus_to_exitcode(status), tenure.state.value)
+                else:
+                    say("child", tenure.state.value, tenure.reason)
+                    gc.collect()
+        finally:
+            if child == 0:
+                os._exit(7)
+
+    asyncio.run(main())
+
+
+def forks_standing(url: str) -> None:
+    """Fork while a candidate stands; the child drops everything and exits as usual."""
+    with BlockingElection("e", url, candidate="standby").stand():
+        while not BlockingElection("e", url).candidates():
+            time.sleep(0.01)
+        child = os.fork()
+        if child == 0:
+            gc.collect()
+            sys.exit(0)
+        os.waitpid(child, 0)
+        say("still", *[one.candidate for one in BlockingElection("e", url).candidates()])
+
+
+def forks_and_waits(url: str) -> None:
+    """Fork while leading; the child lives on until its stdin ends."""
+    with BlockingElection("e", url).lead():
+        child = os.fork()
+        if child == 0:
+            say("child", os.getpid())
+            os.read(0, 1)
+            os._exit(0)
+        signal.pause()
+
+
+def multiprocess(url: str) -> None:
+    """The same by `multiprocessing`, as most forks are."""
+    with BlockingElection("e", url).lead() as tenure:
+        process = multiprocessing.get_context("fork").Process(target=_in_child, args=(tenure, url))
+        process.start()
+        process.join()
+        say("parent", process.exitcode, tenure.state.value)
+
+
+def preload(url: str) -> None:
+    """A pre-forking server: the election is made in the master, the workers stand for it."""
+    election = BlockingElection("e", url)
+    say("master", election.leader())
+    for _ in range(3):
+        if os.fork() == 0:
+            with resign_on():
+                election.run(_work)
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
+def _work(tenure: Tenure) -> None:
+    say("leading", tenure.token, os.getpid())
+    tenure.wait_lost()
+
+
+FUNCTIONS: dict[str, Callable[[str], None]] = {
+    function.__name__: function
+    for function in (
+        asyncio_lead,
+        uvloop_lead,
+        asyncio_interrupted,
+        asyncio_stand,
+        blocking_lead,
+        blocking_interrupted,
+        blocking_stand,
+        another_thread,
+        running_thread,
+        asyncio_releasing,
+        blocking_releasing,
+        asyncio_stubborn,
+        falls_off,
+        falls_off_standing,
+        exits,
+        raises,
+        daemon_thread,
+        overruns,
+        forks,
+        forks_asyncio,
+        forks_standing,
+        forks_and_waits,
+        multiprocess,
+        preload,
+    )
+}
+
+if __name__ == "__main__":
+    FUNCTIONS[sys.argv[1]](sys.argv[2])

@@ -1,0 +1,82 @@
+"""An interpreter that ends while it leads, however it ends: bounded, quiet, and with the grant given back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tenure.blocking import Election
+from tests.processes.library_scene import Program, leads_at_once
+
+pytestmark = pytest.mark.serial
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Elections in a directory of the test's own."""
+    return f"file://{tmp_path}/elections"
+
+
+@pytest.fixture
+def program(request: pytest.FixtureRequest, url: str) -> Iterator[Program]:
+    """The program that the test is parametrized with."""
+    started = Program(request.param, url)
+    yield started
+    started.close()
+
+
+@pytest.mark.parametrize("program", ["falls_off", "daemon_thread"], indirect=True)
+def test_an_interpreter_that_falls_off_its_end_releases(program: Program, url: str) -> None:
+    """A block was never left, a watch is open: status 0, no complaint, and the next one leads."""
+    program.line("leading")
+    assert (program.end(), program.complaints()) == (0, [])
+    assert leads_at_once(url) == 2
+
+
+@pytest.mark.parametrize("program", ["falls_off"], indirect=True)
+def test_the_release_at_exit_is_told_to_the_log(program: Program) -> None:
+    """The keeper waits for its announcements, so that the last line is not lost."""
+    assert program.end() == 0
+    assert any("released" in line for line in program.lines)
+
+
+def test_an_interpreter_that_ends_while_it_stands_is_quiet(url: str) -> None:
+    """Status 0 and no complaint; whoever stands next leads."""
+    with Election("e", url).lead():
+        started = Program("falls_off_standing", url)
+        try:
+            started.line("standing")
+            assert (started.end(), started.complaints()) == (0, [])
+        finally:
+            started.close()
+    assert leads_at_once(url) == 2
+
+
+@pytest.mark.parametrize("program", ["exits"], indirect=True)
+def test_sys_exit_in_a_body_keeps_its_status(program: Program, url: str) -> None:
+    """The block is left by it, the status is the body's own."""
+    assert (program.end(), program.complaints()) == (3, [])
+    assert leads_at_once(url) == 2
+
+
+@pytest.mark.parametrize("program", ["raises"], indirect=True)
+def test_an_error_in_a_body_ends_the_process_with_its_traceback(program: Program, url: str) -> None:
+    """As it would without a tenure."""
+    assert program.end() == 1
+    assert "RuntimeError: of the body" in program.errors
+    assert leads_at_once(url) == 2
+
+
+@pytest.mark.parametrize("program", ["overruns"], indirect=True)
+def test_work_that_does_not_stop_ends_with_its_process(program: Program) -> None:
+    """`on_overrun="exit"`: status 75 at the hard deadline, although a log handler blocks for ever."""
+    program.line("leading")
+    assert program.end() == 75
+
+
+def test_this_is_for_linux() -> None:
+    """The programs use what Linux has."""
+    assert sys.platform == "linux"
