@@ -27,6 +27,7 @@ from tests.processes.guarded_scene import LIMIT_S, PROGRAMS, Scene, state, until
 
 ELECTION = "nightly-report"
 T = TypeVar("T")
+ROOT = Path(__file__).parents[2]
 
 
 class Member:
@@ -63,6 +64,15 @@ class Member:
         """Stop it, and see that it is stopped or dead."""
         self.signal(signal.SIGSTOP)
         until(lambda: state(self.pid) in {"T", "Z", "X", ""}, "it is stopped")
+
+    def belongings(self) -> tuple[int, int]:
+        """How many threads and descriptors it has."""
+        return len(os.listdir(f"/proc/{self.pid}/task")), len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208  only counted
+
+    def has_no_more_than(self, before: tuple[int, int]) -> bool:
+        """Whether it has no more threads than before, and but for two that come and go, no more descriptors."""
+        threads, descriptors = self.belongings()
+        return threads <= before[0] and descriptors <= before[1] + 2
 
     @property
     def is_over(self) -> bool:
@@ -184,7 +194,7 @@ class Trial(Scene):
                 process = subprocess.Popen(
                     [sys.executable, str(PROGRAMS / "fault_nursery.py"), str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
-                    env=self.environment(),
+                    env={**self.environment(), "PYTHONPATH": str(ROOT)},
                     pass_fds=(theirs.fileno(),),
                 )
             self._nursery = Nursery(process, ours, self.ledger)
@@ -234,7 +244,9 @@ class Trial(Scene):
         found: list[int] = []
 
         def look() -> bool:
-            is_anybody_left = not self.members or not all(member.is_over for member in self.members)
+            is_anybody_left = not all(member.is_over for member in self.members) or any(
+                wrapper.process.poll() is None for wrapper in self._wrappers
+            )
             found[:] = [one.token for one in self.opened() if one.token > above and by in {"", one.candidate}]
             assert found or is_anybody_left, f"every candidate has ended: {self.said()}"
             return bool(found)
@@ -247,20 +259,24 @@ class Trial(Scene):
         count = len(self.records())
         until(lambda: any(isinstance(one, Acted) for one in self.records()[count:]), "somebody acts", limit_s)
 
+    def until_standing(self, count: int) -> None:
+        """Wait until so many stand."""
+        until(lambda: self.standing() == count, f"{count} stand")
+
     def standing(self) -> int:
         """How many stand, without looking at who they are."""
         with contextlib.suppress(FileNotFoundError):
             return sum(not name.startswith(".tmp-") for name in os.listdir(self.directory / "candidates"))  # noqa: PTH208  a count needs no paths
         return 0
 
-    def said(self) -> str:
+    def said(self, most: int = 4000) -> str:
         """The last of what candidates said on stderr."""
-        return self.talk.read_text(encoding="utf-8")[-4000:] if self.talk.exists() else ""
+        return self.talk.read_text(encoding="utf-8")[-most:] if self.talk.exists() else ""
 
     # ------------------------------------------------------------------------------------------------ how it ends
 
     def settle(self) -> None:
-        """Somebody leads again, with a greater token; everybody ends well; nothing is left, and the audit is content."""
+        """Somebody leads again, with a greater token; all end well; nothing is left, and the audit is content."""
         before = self.token()
         survivors = [member for member in self.nursery.members if not member.is_over]
         for member in survivors:

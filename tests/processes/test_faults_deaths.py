@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from tests.processes.guarded_scene import until
 from tests.processes.harness import Member, Trial, burner
 
 STEPS = (
@@ -32,9 +31,9 @@ def test_a_candidate_killed_at_a_step_is_followed_by_the_next(trial: Trial, step
         leader = trial.candidate(f"leader-{when}")
         trial.until_led(leader.name)
         doomed = trial.candidate(f"doomed-{when}", faults=[[step, when, 1, signal.SIGKILL]], rounds=1, hold_s=0.01)
-        until(lambda: trial.standing() == 1, "the doomed one stands")
+        trial.until_standing(1)
         heir = trial.candidate(f"heir-{when}")
-        until(lambda: trial.standing() == 2, "the heir stands")
+        trial.until_standing(2)
         before = trial.token()
         trial.armed.touch()
 

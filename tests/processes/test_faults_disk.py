@@ -67,7 +67,7 @@ def test_a_full_disk_ends_no_tenure_and_stops_no_next_one(trial: Trial) -> None:
 
 @pytest.mark.may_skip("mounting needs root; where it is missing, the backend's own tests make the calls fail instead")
 def test_a_disk_that_is_full_from_the_start_elects_nobody_until_there_is_space(trial: Trial) -> None:
-    """A candidate cannot make its files, goes on trying, and leads when space is free again; nothing half-made stays."""
+    """A candidate cannot make its files, tries on, and leads when there is space again; nothing half-made stays."""
     with small_disk(trial.place):
         ballast = fill(trial.place)
         impatient = trial.candidate("impatient", wait_s=0.3, rounds=1)
@@ -118,8 +118,19 @@ def cut(length: int) -> Callable[[Path], None]:
     return lambda path: os.truncate(path, length)
 
 
-HARMLESS = {f"{name} of slot {slot}": put(slot * SECOND + at, b"\xa5" * size) for slot in (0, 1) for name, at, size in
-            (("magic", 0, 8), ("version", 8, 4), ("token", 12, 8), ("reserve", 20, 8), ("checksum", 60, 4), ("all", 0, 64))}  # fmt: skip  # a table of regions
+REGIONS = {
+    "magic": (0, 8),
+    "version": (8, 4),
+    "token": (12, 8),
+    "reserve": (20, 40),
+    "checksum": (60, 4),
+    "all": (0, 64),
+}
+HARMLESS = {
+    f"{name} of slot {slot}": put(slot * SECOND + at, b"\xa5" * size)
+    for slot in (0, 1)
+    for name, (at, size) in REGIONS.items()
+}
 HARMLESS |= {
     "padding": put(64, b"\xa5" * 4032),
     "end of the padding": cut(SECOND + 64),
@@ -175,7 +186,7 @@ def test_a_damaged_record_costs_nobody_the_leadership(trial: Trial, damage: str)
     leader = trial.candidate("leader")
     token = trial.until_led("leader")
     trial.candidate("next")
-    until(lambda: trial.standing() == 1, "the next stands")
+    trial.until_standing(1)
     path = trial.directory / "leader"
     if damage == "rubbish":
         path.write_bytes(os.urandom(16384))
@@ -243,7 +254,7 @@ def test_L23_a_leader_whose_lock_file_is_gone_stops_before_the_next_leads(
 def test_L23_a_leader_whose_directory_is_moved_stops_before_the_next_leads(
     trial: Trial, damage: Callable[[Trial], None]
 ) -> None:
-    """Those who stood remember the token and give the old leader its time. (Who comes later could know of neither.)"""
+    """Those who stood remember the token and give the old leader its time; who comes later could not know."""
     token = with_two_standbys(trial)
 
     damage(trial)
@@ -262,7 +273,9 @@ def test_L23_a_leader_whose_directory_is_removed_stops_before_the_next_leads(
 
     damage(trial)
 
-    until(lambda: trial.token() > token or all(member.is_over for member in trial.members), "the next leads, or all end")
+    until(
+        lambda: trial.token() > token or all(member.is_over for member in trial.members), "the next leads, or all end"
+    )
     if trial.token() == token:
         assert f"tenure doctor {ELECTION} --floor N" in trial.said()
     for member in trial.members:
@@ -277,9 +290,9 @@ def with_two_standbys(trial: Trial) -> int:
     trial.candidate("leader", rounds=1)
     token = trial.until_led("leader")
     trial.candidate("first")
-    until(lambda: trial.standing() == 1, "the first stands")
+    trial.until_standing(1)
     trial.candidate("second")
-    until(lambda: trial.standing() == 2, "the second stands")
+    trial.until_standing(2)
     return token
 
 

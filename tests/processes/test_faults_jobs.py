@@ -26,7 +26,7 @@ class Show:
         self.leading = self._start()
         trial.until_led(self.leading.name)
         self.standby = self._start()
-        until(lambda: trial.standing() == 1, "the other stands by")
+        trial.until_standing(1)
 
     def _start(self) -> Run:
         self._count += 1
@@ -130,9 +130,9 @@ def test_a_stopped_standby_wrapper_and_guardian_freeze_nobody(trial: Trial) -> N
     leading = Run(trial, "leading", "plain")
     trial.until_led("leading")
     first = Run(trial, "first", "plain")
-    until(lambda: trial.standing() == 1, "the first stands")
+    trial.until_standing(1)
     second = Run(trial, "second", "plain")
-    until(lambda: trial.standing() == 2, "the second stands")
+    trial.until_standing(2)
     first.stop(first.pid)
 
     os.kill(leading.pid, signal.SIGKILL)
@@ -182,4 +182,3 @@ def test_L4_a_deleted_lock_file_ends_the_job_before_the_next_one(trial: Trial) -
     show.standby.end()
     show.leading.end()
     trial.settle()
-

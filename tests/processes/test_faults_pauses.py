@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -18,7 +17,7 @@ def test_L16_a_stopped_leader_keeps_its_tenure_and_wakes_as_leader(trial: Trial)
     leader = trial.candidate("leader")
     token = trial.until_led("leader")
     trial.candidate("standby")
-    until(lambda: trial.standing() == 1, "the standby stands")
+    trial.until_standing(1)
 
     leader.stop()
     challenger = trial.candidate("challenger", wait_s=0.3, rounds=1)
@@ -38,7 +37,7 @@ def test_L16_a_leader_killed_while_it_is_stopped_is_followed(trial: Trial) -> No
     leader = trial.candidate("leader")
     trial.until_led("leader")
     trial.candidate("standby")
-    until(lambda: trial.standing() == 1, "the standby stands")
+    trial.until_standing(1)
     leader.stop()
 
     leader.kill()
@@ -49,13 +48,13 @@ def test_L16_a_leader_killed_while_it_is_stopped_is_followed(trial: Trial) -> No
 
 @pytest.mark.parametrize("how", ["resigns", "is killed"])
 def test_L22_a_stopped_first_standby_does_not_freeze_the_election(trial: Trial, how: str) -> None:
-    """The first in the queue sleeps when the leader goes: the second leads, and the first has its turn when it wakes."""
+    """The first in the queue sleeps when the leader goes: the second leads, and the first has its turn awake."""
     leader = trial.candidate("leader")
     trial.until_led("leader")
     first = trial.candidate("first")
-    until(lambda: trial.standing() == 1, "the first stands")
+    trial.until_standing(1)
     second = trial.candidate("second")
-    until(lambda: trial.standing() == 2, "the second stands")
+    trial.until_standing(2)
     first.stop()
 
     if how == "is killed":
@@ -80,9 +79,9 @@ def test_L22_many_stopped_standbys_do_not_freeze_the_election(trial: Trial) -> N
     sleepers = []
     for number in range(9):
         sleepers.append(trial.candidate(f"sleeper{number}"))
-        until(lambda count=number + 1: trial.standing() == count, "it stands")
+        trial.until_standing(number + 1)
     trial.candidate("awake")
-    until(lambda: trial.standing() == 10, "the last stands")
+    trial.until_standing(10)
     for sleeper in sleepers:
         sleeper.stop()
 
@@ -104,7 +103,7 @@ def test_a_candidate_that_stopped_while_it_came_is_not_lost(trial: Trial) -> Non
 
     late.signal(signal.SIGCONT)
 
-    until(lambda: trial.standing() == 2, "both stand")
+    trial.until_standing(2)
     leader.order()
     token = trial.until_led("late")  # it came first, by the time at which it began to stand
     late.order()
@@ -155,4 +154,3 @@ def test_stops_and_kills_at_random_for_some_seconds(trial: Trial) -> None:
     trial.settle()
 
     assert len(trial.audit().tenures) > 20, "too few led for this to have shown anything"
-    assert os.path.exists(trial.place)

@@ -1,9 +1,9 @@
 """A candidate that writes down all it does as leader, and dies or stops where it is told to; run by `fault_nursery`.
 
-Its plan: `election`, `url`, `name`, `ledger`, `talk` (where its stderr goes), and where wanted `rounds` (how many times
-to lead; for ever), `hold_s` (how long each time; until told), `wait_s`, `priority`, `wall_step_s` (its wall clock leaps
-by so much, forth and back), `faults` ([step, "before" or "after", at which call of it, signal]; only while the file
-`armed` is there).
+Its plan: `election`, `url`, `name`, `ledger`, `talk` (where its stderr goes), `armed`, and where wanted `rounds` (how
+many times to lead; for ever), `hold_s` (how long each time; until told), `wait_s`, `priority`, `wall_step_s` (its wall
+clock leaps by so much, forth and back), `counted` (say at the end how often the lock was tried for), `faults` ([step,
+"before" or "after", at which call of it, signal]; only while the file `armed` is there).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tenure import Election, LeadershipLost, NotElected, Tenure, TenureError, resign_on
@@ -42,6 +42,7 @@ def main(plan: dict[str, Any]) -> int:
         _put_fault(Fault(step, when, count, number, plan["armed"]))
     if "wall_step_s" in plan:
         _step_wall_clock(plan["wall_step_s"])
+    tries = _count_tries() if "counted" in plan else None
     try:
         return asyncio.run(_stand(plan))
     except NotElected:
@@ -49,6 +50,9 @@ def main(plan: dict[str, Any]) -> int:
     except TenureError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201  the test reads it there
         return REFUSED
+    finally:
+        if tries is not None:
+            print(f"tried {next(tries)} times", file=sys.stderr, flush=True)  # noqa: T201  the test reads it there
 
 
 async def _stand(plan: dict[str, Any]) -> int:
@@ -111,6 +115,19 @@ def _put_fault(fault: Fault) -> None:
         return result
 
     setattr(home, fault.step, wrapped)
+
+
+def _count_tries() -> Iterator[int]:
+    """Count how often the lock is tried for."""
+    counter = itertools.count()
+    whole = steps.take_lock
+
+    def counted(fd: int) -> bool:
+        next(counter)
+        return whole(fd)
+
+    steps.take_lock = counted
+    return counter
 
 
 def _step_wall_clock(by_s: float) -> None:

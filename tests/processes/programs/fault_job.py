@@ -3,7 +3,7 @@
 Usage: fault_job.py LEDGER [deaf] [daemon|session] [ends=SECONDS]
 
 A daemon forks twice, closes every descriptor, and acts from a session of its own while the first process waits; a
-session is a child that leads its own session; a deaf one ignores SIGTERM. Whoever acts, the tenure is that of the first.
+session is a child that leads its own session; a deaf one ignores SIGTERM. Whoever acts, it is the tenure of the first.
 """
 
 from __future__ import annotations

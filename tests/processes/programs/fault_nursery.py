@@ -1,4 +1,4 @@
-"""Forks candidates fast: everything is imported once, each candidate is a process of its own that starts in milliseconds.
+"""Forks candidates fast: everything is imported once, and each candidate is a process that starts in milliseconds.
 
 Usage: fault_nursery.py SOCKET (a descriptor number). Orders come as one JSON object a packet, the plan of
 `fault_candidate`; each is answered by {"pid": ...} with a pidfd, and later by {"pid": ..., "status": ...}. When the
@@ -15,7 +15,7 @@ import socket
 import sys
 from typing import Any
 
-import fault_candidate  # it imports all that a candidate needs; nothing of that starts a thread
+from tests.processes.programs import fault_candidate  # with all that a candidate needs; nothing of it starts a thread
 
 
 def main() -> int:
@@ -26,15 +26,15 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     children: dict[int, int] = {}
     while True:
-        ready = select.select([connection, reading], [], [])[0]
+        ready = select.select([connection.fileno(), reading], [], [])[0]
         if reading in ready:
             os.read(reading, 4096)
         for pid in [pid for pid in children if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)]:
             status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             os.close(children.pop(pid))
             _send(connection, {"pid": pid, "status": status}, [])
-        if connection in ready:
-            order = connection.recv(65536)
+        if connection.fileno() in ready:
+            order = _receive(connection)
             if not order:
                 break
             pid = os.fork()
@@ -51,6 +51,13 @@ def main() -> int:
     for pid in children:
         os.waitpid(pid, 0)
     return 0
+
+
+def _receive(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(65536)
+    except ConnectionResetError:  # the other end was closed with reports unread
+        return b""
 
 
 def _send(connection: socket.socket, report: dict[str, Any], descriptors: list[int]) -> None:
