@@ -108,7 +108,7 @@ def test_an_inner_release_that_hangs_is_left_to_the_keeper_inside_the_outers_gra
 
         with heard() as notices, pytest.raises(LeadershipLost) as caught:
             async with stage.election("outer").lead() as outer:
-                async with stage.election("inner", lease=60).lead():  # its own release may take 21 s
+                async with stage.election("inner", lease=15).lead():  # its own release may take 5.25 s
                     outer.resign()
                     pass_half_the_grace()
                     await forever()

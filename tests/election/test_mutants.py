@@ -276,7 +276,7 @@ class _NoGrant(Grant):
 
 
 MUTANTS = [
-    Mutant("1", cancel_from_the_keepers_thread, test_body.test_a_loop_is_touched_by_its_own_thread_only),
+    Mutant("1", cancel_from_the_keepers_thread, test_body.test_a_task_is_cancelled_by_its_own_thread_only),
     Mutant(
         "2",
         begin_whatever_was_won,
