@@ -97,6 +97,20 @@ def test_L5_a_second_order_shortens_nothing(trial: Trial) -> None:
     trial.settle()
 
 
+def test_L14_a_job_that_ends_well_because_its_tenure_was_lost_has_not_succeeded(trial: Trial) -> None:
+    """It obeys SIGTERM and exits with 0; `run --once` says that the tenure was lost, by 75."""
+    ready = trial.folder / "ready"
+    job = f"trap 'exit 0' TERM; echo > {ready}; while :; do sleep 0.05; done"
+    words = ["run", ELECTION, "--at", trial.url, "--once", "--", "sh", "-c", job]
+    once = trial.program(sys.executable, "-m", "tenure", *words).process
+    until(ready.exists, "the job has set its trap")
+
+    trial.ask_resign()
+
+    assert once.wait() == 75
+    trial.settle()
+
+
 def test_ordered_to_end_while_it_holds_it_ends_with_the_jobs_code(trial: Trial) -> None:
     """The job has ended well and the tenure is being kept: it is left at once."""
     ordered = run(trial, job=("ends=0.02",), options=("--hold", "60s"))

@@ -68,15 +68,17 @@ async def _stand(plan: dict[str, Any]) -> int:
 
 
 async def _lead(tenure: Tenure, scribe: Scribe, plan: dict[str, Any]) -> None:
-    """Act until the time is over or the tenure lost, and put down each act."""
+    """Act once, and then until the time is over or the tenure lost; put down each act."""
     begin_body()
     scribe.opened()
     hold_s = plan.get("hold_s")
     end_s = None if hold_s is None else time.monotonic() + hold_s
     try:
-        while tenure.is_valid() and (end_s is None or time.monotonic() < end_s):
+        while True:
             with scribe.act("act"):
                 tenure.check()
+            if end_s is not None and time.monotonic() >= end_s:
+                return
             await asyncio.sleep(ACT_S)
     finally:
         if tenure.reason is not None:
