@@ -320,3 +320,11 @@ def test_a_bad_name_is_refused_with_one_that_works(name: str, hint: str) -> None
         checked_name(name)
 
     assert hint in str(caught.value)
+
+
+def test_the_refusal_of_a_name_says_what_was_to_be_named() -> None:
+    """A candidate's bad name is not told to be an election's; without a word on it, an election is meant."""
+    with pytest.raises(ConfigurationError, match=r"^'-x' cannot name a candidate: "):
+        checked_name("-x", what="a candidate")
+    with pytest.raises(ConfigurationError, match=r"^'-x' cannot name an election: "):
+        checked_name("-x")

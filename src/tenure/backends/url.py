@@ -65,8 +65,8 @@ def parse(text: str) -> ParsedUrl:
     )
 
 
-def checked_name(name: str) -> str:
-    """`name`, if it can be the name of an election: [A-Za-z0-9][A-Za-z0-9._-]{0,127}.
+def checked_name(name: str, *, what: str = "an election") -> str:
+    """`name`, if it can be the name of `what`: [A-Za-z0-9][A-Za-z0-9._-]{0,127}.
 
     Such a name is the same as a file, as a key of every service and in a command line. Raises ConfigurationError.
     """
@@ -74,7 +74,7 @@ def checked_name(name: str) -> str:
         return name
     possible = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-").rstrip("-")[:_NAME_LIMIT]
     raise ConfigurationError(
-        f"{name!r} cannot name an election: a name has 1 to {_NAME_LIMIT} of the characters A-Z a-z 0-9 . _ - "
+        f"{name!r} cannot name {what}: a name has 1 to {_NAME_LIMIT} of the characters A-Z a-z 0-9 . _ - "
         "and begins with a letter or a digit" + (f"; try {possible!r}" if possible else "")
     )
 
