@@ -2,7 +2,8 @@
 
 The slot that does not hold the highest token is written, so a write that is torn by a crash damages a token that was
 never told, and the other slot decides. Where one slot is bad it held either an older token or, after rot, the one above
-the readable one: the next token skips that one. Both bad is refused: nothing here can know what was given before.
+the readable one: the next token skips that one, and is written to both slots, for the next rot. Both bad is refused:
+nothing here can know what was given before.
 The file has its full size from the start, so a full disk stops nobody from being elected.
 """
 
@@ -92,6 +93,9 @@ def mint(place: Place, recorded: int, seen: int) -> tuple[int, int]:
         older = _older(first, second)
         steps.write_token(fd, pack(token), OFFSETS[older])
         steps.sync_token(fd)
+        if token != before + 1:  # or the other slot would be too far below to tell what this one held, if it rots
+            steps.write_token(fd, pack(token), OFFSETS[1 - older])
+            steps.sync_token(fd)
     finally:
         os.close(fd)
     return token, max(before, recorded, seen)
