@@ -6,7 +6,7 @@ The rules are those at the top of `body`, and the keeper's way to classify error
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
 
@@ -267,9 +267,9 @@ class _NoGrant(Grant):
     async def release(self, to: str | None = None) -> None:
         del to
 
-    async def attend(self):  # type: ignore[no-untyped-def]
+    async def attend(self) -> AsyncGenerator[events.Wish | events.Deposed, None]:
         await asyncio.get_running_loop().create_future()
-        yield
+        yield events.Resign()
 
     async def publish(self, value: str) -> None:
         del value

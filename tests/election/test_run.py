@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from contextlib import suppress
 
 import pytest
@@ -381,7 +382,7 @@ def test_a_singleton_runs_as_the_leader_only(play: Play, stage: Stage) -> None:
     async def main() -> None:
         running: list[str] = []
 
-        def make(candidate: str):  # type: ignore[no-untyped-def]
+        def make(candidate: str, number: int) -> Awaitable[tuple[int, int]]:
             @singleton("e", stage.backend(), candidate=candidate)
             async def job(tenure: Tenure, number: int, *, factor: int) -> tuple[int, int]:
                 running.append(candidate)
@@ -389,9 +390,9 @@ def test_a_singleton_runs_as_the_leader_only(play: Play, stage: Stage) -> None:
                 await asyncio.sleep(0)
                 return tenure.token, number * factor
 
-            return job
+            return job(number, factor=2)
 
-        results = await asyncio.gather(make("a")(3, factor=2), make("b")(5, factor=2))
+        results = await asyncio.gather(make("a", 3), make("b", 5))
         assert sorted(results) in ([(1, 6), (2, 10)], [(1, 10), (2, 6)])
         assert sorted(running) == ["a", "b"]
 
