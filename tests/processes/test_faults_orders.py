@@ -102,7 +102,7 @@ def test_L14_a_job_that_ends_well_because_its_tenure_was_lost_has_not_succeeded(
     ready = trial.folder / "ready"
     job = f"trap 'exit 0' TERM; echo > {ready}; while :; do sleep 0.05; done"
     words = ["run", ELECTION, "--at", trial.url, "--once", "--", "sh", "-c", job]
-    once = trial.program(sys.executable, "-m", "tenure", *words).process
+    once = trial.program(sys.executable, str(PROGRAMS / "fault_run.py"), "none", "before", *words).process
     until(ready.exists, "the job has set its trap")
 
     trial.ask_resign()
@@ -164,4 +164,17 @@ def test_a_candidate_ordered_to_end_while_it_releases_releases(trial: Trial) -> 
         for when in ("before", "after"):
             ordered = trial.candidate(rounds=1, hold_s=0.01, faults=[[step, when, 1, signal.SIGTERM]])
             assert ordered.wait() in {0, TERMINATED}
+    trial.settle()
+
+
+def test_a_rule_of_the_wrapper_taken_away_is_noticed(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the rules for L13 and L14 the tests of that name fail."""
+    monkeypatch.setenv("FAULT_MUTANT", "believe_the_jobs_code")
+    with pytest.raises(AssertionError):
+        test_L14_a_job_that_ends_well_because_its_tenure_was_lost_has_not_succeeded(trial)
+
+    monkeypatch.setenv("FAULT_MUTANT", "ignore_orders_before_the_job")
+    ordered = run(trial, sys.executable, str(PROGRAMS / "fault_run.py"), "take_lock", "after", job=("ends=0.05",))
+    assert ordered.wait() == 0
+    assert len(trial.opened()) == 1, "test_L13_ordered_to_end_while_it_is_elected_it_starts_no_job would have failed"
     trial.settle()

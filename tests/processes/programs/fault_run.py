@@ -1,7 +1,8 @@
 """`tenure run` with an order to end at a named step of its own.
 
-Usage: fault_run.py STEP before|after ARGUMENTS...: the steps are those of the file backend, `fork` (the guardian's) and
-`start` (the order to the guardian to start the job). The wrapper sends SIGTERM to itself there, once.
+Usage: fault_run.py STEP before|after ARGUMENTS...: the steps are those of the file backend, `fork` (the guardian's),
+`start` (the order to the guardian to start the job) and `none`. The wrapper sends SIGTERM to itself there, once. The
+variable FAULT_MUTANT names a function of this file that takes one rule of the wrapper away.
 """
 
 from __future__ import annotations
@@ -35,13 +36,36 @@ def order(home: Any, name: str, when: str, applies: Callable[..., bool] = lambda
     setattr(home, name, wrapped)
 
 
+def ignore_orders_before_the_job() -> None:
+    """A signal to end that comes before there is a job is forgotten."""
+    from tenure.cli.run.wrapper import Wrapper
+
+    whole = Wrapper._signalled  # noqa: SLF001  a mutant wraps what it mutates
+    Wrapper._signalled = lambda self, number: whole(self, number) if self._has_job else None  # type: ignore[method-assign]  # noqa: SLF001  the same
+
+
+def believe_the_jobs_code() -> None:
+    """A loss changes nothing: a job that obeyed and ended with 0 has succeeded."""
+    from tenure.cli.run.wrapper import Wrapper
+    from tenure.errors import LeadershipLost
+
+    async def after_loss(self: Wrapper, lost: LeadershipLost) -> int | None:
+        return 0
+
+    Wrapper._after_loss = after_loss  # type: ignore[method-assign]  # noqa: SLF001  a mutant replaces what it mutates
+
+
+MUTANTS = {mutant.__name__: mutant for mutant in (ignore_orders_before_the_job, believe_the_jobs_code)}
+
 if __name__ == "__main__":
     _, step, when, *arguments = sys.argv
+    if mutant := os.environ.get("FAULT_MUTANT"):
+        MUTANTS[mutant]()
     if step == "fork":
         order(Guardian, "fork", when)
     elif step == "start":
         order(Channel, "send", when, lambda _channel, message, *_: isinstance(message, Start))
-    else:
+    elif step != "none":
         order(steps, step, when)
     sys.argv = ["tenure", *arguments]
     main()

@@ -1,0 +1,73 @@
+"""The table of hazards is true: every test and mutant that it names exists, and it has every id that a test bears."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.tidy.tree import parse, python_files, text
+
+ANSWERED = [*range(1, 19), 20, 23, 24, 26, 28, 30, 31, 33]
+"""What one leader on one host must answer."""
+TABLE = Path("tests/HAZARDS.toml")
+
+
+@functools.cache
+def functions(path: Path) -> frozenset[str]:
+    """The names of the functions of one file."""
+    return frozenset(
+        node.name for node in ast.walk(parse(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+def table() -> dict[str, dict[str, object]]:
+    """The hazards by their ids."""
+    return tomllib.loads(text(TABLE))
+
+
+def named(kind: str) -> list[tuple[str, str]]:
+    """Each (id, "file::function") of the tests or of the mutants."""
+    found = []
+    for hazard, row in table().items():
+        entries = row.get(kind, [])
+        assert isinstance(entries, list)
+        found += [(hazard, str(entry)) for entry in entries]
+    return found
+
+
+def test_every_hazard_that_must_be_answered_is_in_the_table() -> None:
+    """Each has a statement and at least one test."""
+    rows = table()
+
+    assert {f"L{number}" for number in ANSWERED} <= rows.keys()
+    assert [hazard for hazard, row in rows.items() if not row.get("hazard") or not row.get("tests")] == []
+
+
+@pytest.mark.parametrize(("hazard", "entry"), [*named("tests"), *named("mutants")])
+def test_what_the_table_names_exists(hazard: str, entry: str) -> None:
+    """The file has a function of that name."""
+    path, _, function = entry.partition("::")
+
+    assert function in functions(Path(path)), f"{hazard} names {entry}"
+
+
+def test_the_tests_bear_the_hazards_id() -> None:
+    """Who reads a failing test's name can look the hazard up."""
+    assert [entry for hazard, entry in named("tests") if f"::test_{hazard}_" not in entry] == []
+
+
+def test_every_hazard_that_a_test_bears_is_in_the_table() -> None:
+    """No test answers something that nobody can look up."""
+    borne = {
+        match[1]
+        for path in python_files("tests")
+        for name in functions(path)
+        if (match := re.match(r"test_(L\d+)_", name))
+    }
+
+    assert borne - table().keys() == set()
