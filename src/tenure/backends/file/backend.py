@@ -45,7 +45,7 @@ class FileBackend(Backend):
     """Elections in one directory; made by `open_file`."""
 
     def __init__(self, path: Path, *, poll_s: float, scope: Scope, clock: Clock, footing: filesystems.Footing) -> None:
-        root = os.path.abspath(path)
+        root = os.path.abspath(path)  # links are not resolved: one that is pointed elsewhere must be seen to be
         self.url = Path(root).as_uri() + ("" if poll_s == DEFAULT_POLL_S else f"?poll={poll_s:g}s")
         self.warning = footing.warning
         """What an operator should know about this directory; mostly empty."""
@@ -54,6 +54,7 @@ class FileBackend(Backend):
             grade=footing.grade, scope=scope, default_lease_s=None, ordered=True, transfer=True, watch="push"
         )
         self._root = root
+        self._real_roots = {os.path.realpath(root)}
         self._private = scope == "user"
         self._tools = Tools(clock, poll_s)
         self._sentry = Sentry(self._tools, root)
@@ -137,10 +138,12 @@ class FileBackend(Backend):
         self._tools.closed = True
         self._tools.inotify.forked()
         self._tools.worker.forked()
+        kept = {fd for grant in self._grants for fd in grant.keep_open}  # wherever their directory is by now
+        roots = {*self._real_roots, os.path.realpath(self._root)}
         for name in os.listdir("/proc/self/fd"):
             try:
                 target = os.readlink(f"/proc/self/fd/{name}")
-                if _is_of(target, self._root):
+                if int(name) in kept or any(_is_of(target, root) for root in roots):
                     os.close(int(name))
             except OSError:  # the listing's own descriptor
                 continue
@@ -152,6 +155,7 @@ class FileBackend(Backend):
         place = self._places.get(election)
         if place is None:
             place = self._places[election] = Place(self._root, election, private=self._private)
+            self._real_roots.add(os.path.realpath(self._root))
         self._tools.inotify.start(asyncio.get_running_loop())
         return place
 
@@ -191,7 +195,10 @@ def _check_sizes(candidate: Candidate) -> None:
 
 
 def _is_of(target: str, root: str) -> bool:
-    """Whether /proc names a file of an election under `root`: its lock, or something in candidates/."""
+    """Whether /proc names a file of an election under `root`: its lock, or something in candidates/.
+
+    /proc shows paths without symbolic links, so `root` has none either.
+    """
     target = target.removesuffix(" (deleted)")
     if not target.startswith(f"{root}/"):
         return False

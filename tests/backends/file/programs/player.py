@@ -1,8 +1,8 @@
 """A candidate in a process of its own: `python player.py DIRECTORY ELECTION NAME [key=value ...]`.
 
 It campaigns, says "elected TOKEN CLEAN" and obeys lines on its standard input: `release [to]`, `publish VALUE`,
-`again`, `count` (how often it woke), `fork` (a child that keeps every descriptor), `arm WHEN STEP` (die
-before or after it), `quit`. Keys: `priority`, `poll`.
+`again`, `count` (how often it woke), `fork` (a child that keeps every descriptor), `fork told` (one that lets go of
+them), `arm WHEN STEP` (die before or after it), `quit`. Keys: `priority`, `poll`.
 """
 
 from __future__ import annotations
@@ -95,10 +95,12 @@ async def main(directory: str, election: str, name: str, options: dict[str, str]
             case ["arm", when, step]:
                 die_at(when, step)
                 say("armed")
-            case ["fork"]:
+            case ["fork", *told]:
                 await task
                 child = os.fork()
                 if child == 0:
+                    if told:
+                        backend.forked()
                     signal.pause()
                 say("child", child)
             case ["publish", value]:
