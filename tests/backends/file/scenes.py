@@ -11,6 +11,7 @@ from typing import Any
 
 from tenure.backends.base import Candidate
 from tenure.backends.file import FileBackend, FileGrant, open_file
+from tenure.clock import Clock
 from tests.backends.file.players import ELECTION, LIMIT_S
 
 
@@ -25,9 +26,9 @@ def play(scene: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def backend(directory: Path, *, poll_s: float = 600.0) -> AsyncIterator[FileBackend]:
+async def backend(directory: Path, *, poll_s: float = 600.0, clock: Clock | None = None) -> AsyncIterator[FileBackend]:
     """A backend that hardly polls, so that what is seen in time came as news."""
-    opened = open_file(directory, poll_s=poll_s)
+    opened = open_file(directory, poll_s=poll_s, clock=clock)
     try:
         yield opened
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 
 from tenure.backends.base import Candidate, Grant
 from tenure.backends.file import campaign, queue, sentry
+from tenure.backends.file.identity import Process, death_watch
 from tenure.backends.file.inotify import Inotify
 from tenure.backends.file.place import Place
+from tenure.clock import BootClock
 from tenure.errors import BackendRefused, Reason, StaleToken
 from tenure.holding.events import Deposed, Resign
 from tests.backends.file.players import ELECTION, company
@@ -161,6 +164,51 @@ def test_L23_the_death_of_the_old_process_ends_the_wait(tmp_path: Path) -> None:
         leader.kill()
 
         assert standby.hear("elected") == ["2", "False"]
+
+
+class CountingClock(BootClock):
+    """Knows how many still want to hear that it was moved."""
+
+    def __init__(self) -> None:
+        self.listeners = 0
+
+    def on_move(self, callback: Callable[[], None]) -> Callable[[], None]:
+        del callback
+        self.listeners += 1
+
+        def end() -> None:
+            self.listeners -= 1
+
+        return end
+
+
+def test_L20_a_wait_for_the_old_leader_that_is_cancelled_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled while it asks the kernel for news of the old leader's death, it is forgotten by the clock as well."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow(process: Process) -> int | None:
+        asked.set()
+        answer.wait(10)
+        return death_watch(process)
+
+    monkeypatch.setattr(campaign, "death_watch", slow)
+
+    async def scene() -> None:
+        clock = CountingClock()
+        async with backend(tmp_path) as old, backend(tmp_path, clock=clock) as new:
+            await win(old, "old")
+            delete(tmp_path)
+            task = asyncio.create_task(win(new, "new"))
+            await asyncio.to_thread(asked.wait, 10)
+            assert clock.listeners == 1
+            task.cancel()
+            asyncio.get_running_loop().call_later(0.01, answer.set)  # the campaign waits a second for its withdrawal
+            await asyncio.gather(task, return_exceptions=True)
+            assert clock.listeners == 0
+
+    play(scene())
 
 
 def test_L23_standbys_follow_the_new_file(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ async def _outlive(tools: Tools, contest: Contest, orphan: Orphaned) -> None:
         loop.call_soon_threadsafe(bell.ring)
 
     stop = tools.clock.on_move(moved)
-    pidfd = None if orphan.process is None else await tools.worker.run(partial(death_watch, orphan.process), lost=_drop)
+    pidfd: int | None = None
     dead = False
 
     def died() -> None:
@@ -135,6 +135,8 @@ async def _outlive(tools: Tools, contest: Contest, orphan: Orphaned) -> None:
             loop.remove_reader(pidfd)
 
     try:
+        if orphan.process is not None:
+            pidfd = await tools.worker.run(partial(death_watch, orphan.process), lost=_drop)
         if pidfd is not None:
             loop.add_reader(pidfd, died)
         while not dead and tools.clock.now_ns() < until_ns:
