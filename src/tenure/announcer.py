@@ -11,10 +11,10 @@ import logging
 import os
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
+from tenure.errors import Reason
 from tenure.holding import notices
 from tenure.holding.notices import Notice
 
@@ -36,28 +36,33 @@ _LEVELS: dict[type[Notice], int] = {
 """How loud each notice is logged; every kind stands here (a test sees to it)."""
 
 
+_Item = tuple[Notice, Exception | None] | tuple[int, str, Exception | None]
+
+
 class Announcer:
     """One queue, one daemon thread that starts with the first notice and sleeps while there is none."""
 
     def __init__(self) -> None:
-        self._queue: deque[Notice | tuple[int, str]] = deque(maxlen=QUEUE_LIMIT)
+        self._queue: deque[_Item] = deque(maxlen=QUEUE_LIMIT)
         self._subscribers: list[Callable[[Notice], None]] = []
         self._condition = threading.Condition()
         self._busy = False
         self._dropped = 0
         self._thread: threading.Thread | None = None
 
-    def tell(self, notice: Notice) -> None:
-        """Queue `notice`; never blocks for longer than the queue's own lock is held. Any thread."""
+    def tell(self, notice: Notice, cause: Exception | None = None) -> None:
+        """Queue `notice`, to be logged with the traceback of `cause`; never blocks for longer than the queue's own lock
+        is held. Any thread.
+        """
         if self._subscribers or _log.isEnabledFor(level(notice)):
-            self._append(notice)
+            self._append((notice, cause))
 
-    def say(self, loudness: int, text: str) -> None:
+    def say(self, loudness: int, text: str, cause: Exception | None = None) -> None:
         """Have `text` logged in its turn, for those who must not wait for a log handler."""
         if _log.isEnabledFor(loudness):
-            self._append((loudness, text))
+            self._append((loudness, text, cause))
 
-    def _append(self, item: Notice | tuple[int, str]) -> None:
+    def _append(self, item: _Item) -> None:
         with self._condition:
             self._dropped += len(self._queue) == QUEUE_LIMIT
             self._queue.append(item)
@@ -86,11 +91,8 @@ class Announcer:
 
     def flush(self, timeout_s: float = 1.0) -> bool:
         """Wait until everything queued so far was told; False if that took longer than `timeout_s`."""
-        end_s = time.monotonic() + timeout_s
         with self._condition:
-            return self._condition.wait_for(
-                lambda: not self._queue and not self._busy, timeout=max(0.0, end_s - time.monotonic())
-            )
+            return self._condition.wait_for(lambda: not self._queue and not self._busy, timeout_s)
 
     def _run(self) -> None:
         while True:
@@ -102,13 +104,14 @@ class Announcer:
                 dropped, self._dropped = self._dropped, 0
             if dropped:
                 _write(logging.WARNING, f"{dropped} notices were dropped: subscribers or log handlers are too slow")
-            if isinstance(item, Notice):
-                self._tell_all(item)
-            else:
-                _write(*item)
+            match item:
+                case (Notice() as notice, cause):
+                    self._tell_all(notice, cause)
+                case (int() as loudness, str() as text, cause):
+                    _write(loudness, text, cause=cause)
 
-    def _tell_all(self, notice: Notice) -> None:
-        _write(level(notice), describe(notice), notice)
+    def _tell_all(self, notice: Notice, cause: Exception | None) -> None:
+        _write(level(notice), describe(notice), notice, cause=cause)
         for callback in self._subscribers:
             try:
                 callback(notice)
@@ -124,9 +127,13 @@ def _write(loudness: int, text: str, notice: Notice | None = None, *, cause: Exc
 
 
 def level(notice: Notice) -> int:
-    """How loud `notice` is logged. A campaign that is over was told to whoever waited for it: no need to be loud."""
+    """How loud `notice` is logged. A campaign that is over was told to whoever waited for it, and what somebody asked
+    for is no surprise: no need to be loud.
+    """
     if isinstance(notice, notices.CampaignFailed) and notice.retry_at_ns is None:
         return logging.DEBUG
+    if isinstance(notice, notices.Lost) and notice.reason in {Reason.RESIGNED, Reason.TRANSFERRED}:
+        return logging.INFO
     return _LEVELS[type(notice)]
 
 

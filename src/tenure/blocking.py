@@ -15,17 +15,17 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import Concatenate, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from tenure.backends.base import Backend, Gone, Grade, Grant, Leader, Scope, Standing
 from tenure.durations import NS_PER_S, seconds
-from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason, TenureError
+from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason
 from tenure.handle import Hold
-from tenure.holding import events
 from tenure.holding.events import Resign, Transfer
 from tenure.keeper import Keeper, Seat
-from tenure.options import CALL_LIMIT_S, Options, checked_value, report_failure_at_loss, report_job_failure
+from tenure.options import ElectionOptions, Options, checked_value
 from tenure.post import Post, held_here, raise_if_around
+from tenure.reports import Pauses, report_failure_at_loss, report_job_failure
 from tenure.views import Lookout, View
 
 __all__ = ["Candidacy", "Election", "Tenure", "Watch", "singleton"]
@@ -57,11 +57,7 @@ class Tenure(Hold):
         return self.reason if self._body.lost.wait(timeout) or not self.is_valid() else None
 
     def publish(self, value: str) -> None:
-        """Put `value` beside the leader's name for everybody to read; at most 4 KiB of UTF-8.
-
-        Raises StaleToken when a newer leader has come, LeadershipLost when the tenure has ended, ConfigurationError
-        for a value that is too long, and BackendUnreachable when it is unknown whether it was written.
-        """
+        """Put `value` beside the leader's name for all to read; limits and errors as of `tenure.Tenure.publish`."""
         checked_value(value)
         if self._forked():  # there is no keeper here that would answer
             raise self._as_lost(Reason.FORKED)
@@ -87,25 +83,26 @@ class _Body(Post):
         if self.options.key in held:
             raise ConfigurationError(f"this thread leads {self.options.name!r} already; it would wait for itself")
         end_s = None if self._wait_s is None else time.monotonic() + self._wait_s
-        while self._tenure is None:
-            left_s = self._wait_s if end_s is None else max(0.0, end_s - time.monotonic())
-            self._tenure = self._campaign(left_s)
-        held.add(self.options.key)
-        return self._tenure
+        try:
+            while self._tenure is None:
+                left_s = self._wait_s if end_s is None else max(0.0, end_s - time.monotonic())
+                self._tenure = self._campaign(left_s)
+            held.add(self.options.key)
+            return self._tenure  # noqa: TRY300  a signal's exception may come at any line up to here
+        except BaseException:  # whatever is or will be won goes back
+            self.abandon()
+            held.discard(self.options.key)
+            raise
 
     def _campaign(self, wait_s: float | None) -> Tenure | None:
         """Stand until elected; None for a tenure that was lost before its body could start."""
         seat, grant = self.stand(wait_s)
-        try:
-            tenure = Tenure(self, seat, grant)
-            self.options.highest = max(self.options.highest, tenure.token)
-            self.owner_is_alive()
-            if tenure.is_valid():
-                return tenure
-            self.let_go()
-        except BaseException:  # a signal's exception may come at any line, and would leave the grant held
-            seat.post(events.BodyLeft())
-            raise
+        tenure = Tenure(self, seat, grant)
+        self.options.highest = max(self.options.highest, tenure.token)
+        self.owner_is_alive()
+        if tenure.is_valid():
+            return tenure
+        self.let_go()
         return None
 
     def __exit__(
@@ -177,29 +174,29 @@ class Election:
         """Lead and run `job(tenure)`; return what it returns, having resigned. Otherwise as `tenure.Election.run`."""
         return _run(self._options, self.lead, job, backoff)
 
-    def stand(self, job: Callable[[Tenure], Any] | None = None) -> Candidacy:
+    def stand(self, job: Callable[[Tenure], object] | None = None) -> Candidacy:
         """Campaign on a thread of its own: `with election.stand() as candidacy: ...`."""
         return Candidacy(self._options, job)
 
     def leader(self) -> Leader | None:
         """Who leads now, None if nobody does. Raises BackendUnreachable rather than repeat an old answer."""
-        return Keeper.current().call(self._options.backend.read(self.name), CALL_LIMIT_S).result().leader
+        return self._options.read().result().leader
 
     def candidates(self) -> tuple[Standing, ...]:
-        """Who waits to be elected, in the order in which they would be."""
-        return Keeper.current().call(self._options.backend.read(self.name), CALL_LIMIT_S).result().candidates
+        """Who waits to be elected, in the order in which they would be. Raises BackendUnreachable."""
+        return self._options.read().result().candidates
 
     def watch(self) -> Watch:
         """Views of the election: `with election.watch() as views: for view in views: ...`."""
         return Watch(self._options.backend, self.name)
 
     def ask_resign(self) -> Leader:
-        """Ask whoever leads to step down; returns whom. Raises BackendRefused when nobody leads."""
-        return Keeper.current().call(self._options.backend.ask(self.name, Resign()), CALL_LIMIT_S).result()
+        """Ask whoever leads to step down; returns whom. Errors are those of `tenure.Election.ask_resign`."""
+        return self._options.ask(Resign()).result()
 
     def ask_transfer(self, to: str) -> Leader:
-        """Ask whoever leads to step down in favour of the candidate `to`; returns whom."""
-        return Keeper.current().call(self._options.backend.ask(self.name, Transfer(to)), CALL_LIMIT_S).result()
+        """Ask whoever leads to step down in favour of `to`; returns whom. Errors as of `Election.ask_transfer`."""
+        return self._options.ask(Transfer(to)).result()
 
     def __repr__(self) -> str:
         return f"<Election {self.name!r} at {self.url} as {self.candidate!r}>"
@@ -208,9 +205,9 @@ class Election:
 class Candidacy:
     """A candidate in the background; what `with election.stand() as candidacy` gives."""
 
-    def __init__(self, options: Options, job: Callable[[Tenure], Any] | None) -> None:
+    def __init__(self, options: Options, job: Callable[[Tenure], object] | None) -> None:
         self._options = options
-        self._job: Callable[[Tenure], Any] = job or Tenure.wait_lost
+        self._job: Callable[[Tenure], object] = job or Tenure.wait_lost
         self._thread = threading.Thread(target=self._run, name=f"tenure-stand-{options.name}", daemon=True)
         self._changed = threading.Condition()
         self._body: _Body | None = None
@@ -231,11 +228,14 @@ class Candidacy:
 
     def wait_elected(self, timeout: float | None = None) -> Tenure | None:
         """Wait until this candidate leads; None after `timeout` seconds. Raises what ended the candidacy, if it did."""
+        if self._thread.ident is None:
+            raise ConfigurationError("enter it first: with election.stand() as candidacy")
         with self._changed:
             self._changed.wait_for(lambda: self.is_leader() or self._ended, timeout)
-            if self._error is not None:
-                raise self._error
-            return self.tenure
+            tenure = self.tenure
+            if tenure is None and self._ended:
+                raise self._error or _EndedError("this candidacy has ended; stand again for another")
+            return tenure
 
     def __enter__(self) -> Self:
         if self._thread.ident is not None:
@@ -262,7 +262,7 @@ class Candidacy:
             _run(self._options, self._next_body, self._lead, (1, 60), self._pause)
         except (_EndedError, NotElected):
             _log.debug("%s: the candidacy was left", self._options.name)
-        except TenureError as error:
+        except BaseException as error:  # noqa: BLE001  it comes out of the `with` block, or of wait_elected
             self._error = error
         finally:
             with self._changed:
@@ -351,7 +351,7 @@ class Watch:
 
 
 def singleton(
-    name: str, at: str | Backend | None = None, **options: Any
+    name: str, at: str | Backend | None = None, **options: Unpack[ElectionOptions]
 ) -> Callable[[Callable[Concatenate[Tenure, _P], _T]], Callable[_P, _T]]:
     """Make a function run as the leader of election `name` only; its first argument is the tenure.
 
@@ -376,11 +376,12 @@ def _run(
     backoff: tuple[float | str, float | str],
     pause: Callable[[float], object] = time.sleep,
 ) -> _T:
-    pause_s, longest_s = seconds(backoff[0]), seconds(backoff[1])
+    pauses = Pauses(seconds(backoff[0]), seconds(backoff[1]))
     while True:
         failure: Exception | None = None
         try:
             with lead() as tenure:
+                began_s = time.monotonic()
                 try:
                     return job(tenure)
                 except Exception as error:  # noqa: BLE001  the job's own errors must not end the candidacy
@@ -393,6 +394,6 @@ def _run(
             continue
         assert failure is not None
         raise_if_around(failure, options)
+        pause_s = pauses.after(time.monotonic() - began_s)
         report_job_failure(options, tenure.token, failure, pause_s)
         pause(pause_s)
-        pause_s = min(2 * pause_s, longest_s)

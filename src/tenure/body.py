@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import os
 import sys
 import threading
-import traceback
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -32,7 +30,8 @@ from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason
 from tenure.handle import Hold
 from tenure.holding import events
 from tenure.keeper import OwnerGoneError, Seat
-from tenure.options import Options, checked_value, report_overrun
+from tenure.options import Options, checked_value
+from tenure.reports import report_overrun, stack
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -75,10 +74,15 @@ class Tenure(Hold):
         """Run a blocking function in a thread, and do not leave before it has ended, not even when cancelled.
 
         `asyncio.to_thread` would leave its thread behind, working on without leadership. Let the function call
-        `check()` now and then, or `is_valid()`: nothing else can stop it.
+        `check()` now and then, or `is_valid()`: nothing else can stop it. It is not begun after the loss, however
+        long it waited for a thread: then LeadershipLost is raised in its place.
         """
-        work = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
-        future = asyncio.get_running_loop().run_in_executor(None, work)
+
+        def work() -> _T:
+            self.check()
+            return function(*args, **kwargs)
+
+        future = asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, work)
         cancelled: asyncio.CancelledError | None = None
         while not future.done():
             try:
@@ -292,9 +296,12 @@ class Body:
     def overran(self, reason: Reason) -> None:
         assert self._task is not None
         frame = sys._current_frames().get(self._thread_id)  # noqa: SLF001  the documented way to another thread's stack
-        running = "".join(traceback.format_stack(frame)) if frame is not None else "its thread has ended\n"
-        waiting = "".join("".join(traceback.format_stack(one, limit=1)) for one in self._task.get_stack())
-        report_overrun(self._options, reason, f"its task waits at\n{waiting}its thread runs\n{running}")
+        waiting = "".join(stack(one) for one in self._task.get_stack()[-1:])
+        report_overrun(self._options, reason, f"its task waits at\n{waiting}its thread runs\n{stack(frame)}")
+
+    def still_runs(self) -> bool:
+        assert self._loop is not None
+        return self._loop.is_running()
 
     def over(self) -> None:
         self._soon(lambda _: self._is_over.set(), None)

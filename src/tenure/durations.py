@@ -23,10 +23,11 @@ def seconds(value: float | str) -> float:
         match = _DURATION.fullmatch(value.strip())
         if match is None:
             raise ConfigurationError(f"{value!r} is not a duration; write it like 500ms, 15s, 2m or 1h")
-        return float(match[1]) * _UNITS_S[match[2] or "s"]
-    number = float(value)
+        number = float(match[1]) * _UNITS_S[match[2] or "s"]
+    else:
+        number = float(value)
     if not 0 <= number < NEVER_NS / NS_PER_S:
-        raise ConfigurationError(f"{value!r} is not a duration in seconds; give a number from 0 upwards")
+        raise ConfigurationError(f"{value!r} is not a duration; give seconds from 0 upwards, below 292 years")
     return number
 
 

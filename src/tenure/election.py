@@ -12,15 +12,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import Concatenate, Literal, ParamSpec, Self, TypeVar, Unpack
 
-from tenure.backends.base import Backend, Grade, Leader, Reading, Scope, Standing
+from tenure.backends.base import Backend, Grade, Leader, Scope, Standing
 from tenure.body import Body, Tenure, raise_if_around
 from tenure.durations import NS_PER_S, seconds
 from tenure.errors import ConfigurationError, LeadershipLost
-from tenure.holding.events import Resign, Transfer, Wish
+from tenure.holding.events import Resign, Transfer
 from tenure.keeper import Keeper
-from tenure.options import CALL_LIMIT_S, Options, report_failure_at_loss, report_job_failure
+from tenure.options import ElectionOptions, Options
+from tenure.reports import Pauses, report_failure_at_loss, report_job_failure
 from tenure.views import Lookout, View
 
 _log = logging.getLogger("tenure")
@@ -98,13 +99,16 @@ class Election:
 
         When the tenure is lost the job is cancelled and stands again. When the job raises, its error is logged and
         told to subscribers, the tenure is resigned, and after a pause (from `backoff[0]` seconds, doubled each time
-        up to `backoff[1]`) it stands again. Errors of the election itself come out.
+        up to `backoff[1]`, and from the start after a run of a minute) it stands again. Errors of the election itself
+        come out.
         """
-        pause_s, longest_s = seconds(backoff[0]), seconds(backoff[1])
+        pauses = Pauses(seconds(backoff[0]), seconds(backoff[1]))
+        loop = asyncio.get_running_loop()
         while True:
             failure: Exception | None = None
             try:
                 async with self.lead() as tenure:
+                    began_s = loop.time()
                     try:
                         return await job(tenure)
                     except Exception as error:  # noqa: BLE001 -- the job's own errors must not end the candidacy
@@ -121,11 +125,11 @@ class Election:
                 raise
             assert failure is not None
             raise_if_around(failure, self._options)
+            pause_s = pauses.after(loop.time() - began_s)
             report_job_failure(self._options, tenure.token, failure, pause_s)
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, longest_s)
 
-    def stand(self, job: Callable[[Tenure], Awaitable[Any]] | None = None) -> Candidacy:
+    def stand(self, job: Callable[[Tenure], Awaitable[object]] | None = None) -> Candidacy:
         """Campaign in the background: `async with election.stand() as candidacy: ...`, for services that must start
         meanwhile. With a `job`, it is run as `run` does whenever this candidate leads.
         """
@@ -133,11 +137,11 @@ class Election:
 
     async def leader(self) -> Leader | None:
         """Who leads now, None if nobody does. Raises BackendUnreachable rather than repeat an old answer."""
-        return (await self._read()).leader
+        return (await asyncio.wrap_future(self._options.read())).leader
 
     async def candidates(self) -> tuple[Standing, ...]:
-        """Who waits to be elected, in the order in which they would be."""
-        return (await self._read()).candidates
+        """Who waits to be elected, in the order in which they would be. Raises BackendUnreachable."""
+        return (await asyncio.wrap_future(self._options.read())).candidates
 
     def watch(self) -> Watch:
         """Views of the election: `async with election.watch() as views: async for view in views: ...`."""
@@ -146,24 +150,17 @@ class Election:
     async def ask_resign(self) -> Leader:
         """Ask whoever leads to step down; returns whom. It obeys within its grace; one's own: `tenure.resign()`.
 
-        Raises BackendRefused when nobody leads.
+        Raises BackendRefused when nobody leads, BackendUnreachable when it is unknown whether the wish was left.
         """
-        return await self._ask(Resign())
+        return await asyncio.wrap_future(self._options.ask(Resign()))
 
     async def ask_transfer(self, to: str) -> Leader:
         """Ask whoever leads to step down in favour of the candidate `to`; returns whom.
 
-        Raises BackendRefused when nobody leads or `to` does not stand.
+        Raises BackendRefused when nobody leads or `to` does not stand, BackendUnreachable when it is unknown whether
+        the wish was left.
         """
-        return await self._ask(Transfer(to))
-
-    async def _read(self) -> Reading:
-        backend = self._options.backend
-        return await asyncio.wrap_future(Keeper.current().call(backend.read(self.name), CALL_LIMIT_S))
-
-    async def _ask(self, wish: Wish) -> Leader:
-        backend = self._options.backend
-        return await asyncio.wrap_future(Keeper.current().call(backend.ask(self.name, wish), CALL_LIMIT_S))
+        return await asyncio.wrap_future(self._options.ask(Transfer(to)))
 
     def __repr__(self) -> str:
         return f"<Election {self.name!r} at {self.url} as {self.candidate!r}>"
@@ -172,9 +169,9 @@ class Election:
 class Candidacy:
     """A candidate in the background; what `async with election.stand() as candidacy` gives."""
 
-    def __init__(self, election: Election, job: Callable[[Tenure], Awaitable[Any]] | None) -> None:
+    def __init__(self, election: Election, job: Callable[[Tenure], Awaitable[object]] | None) -> None:
         self._election = election
-        self._job: Callable[[Tenure], Awaitable[Any]] = job or Tenure.wait_lost
+        self._job: Callable[[Tenure], Awaitable[object]] = job or Tenure.wait_lost
         self._task: asyncio.Task[None] | None = None
         self._tenure: Tenure | None = None
         self._elected = asyncio.Event()
@@ -191,7 +188,8 @@ class Candidacy:
 
     async def wait_elected(self) -> Tenure:
         """Wait until this candidate leads. Raises what ended the candidacy, if that came first."""
-        assert self._task is not None, "stand first: async with election.stand() as candidacy"
+        if self._task is None:
+            raise ConfigurationError("enter it first: async with election.stand() as candidacy")
         while (tenure := self.tenure) is None:
             self._elected.clear()
             elected = asyncio.ensure_future(self._elected.wait())
@@ -216,6 +214,8 @@ class Candidacy:
         """Resign, or stop standing; what ended the candidacy by itself comes out here at the latest."""
         assert self._task is not None
         failed = None if not self._task.done() or self._task.cancelled() else self._task.exception()
+        if self._tenure is not None:
+            self._tenure.resign()  # a job that swallows one cancellation is told again, and reported when it overruns
         self._task.cancel()
         cancelled: asyncio.CancelledError | None = None
         while not self._task.done():
@@ -292,7 +292,7 @@ def _post(loop: asyncio.AbstractEventLoop, function: Callable[[View], None], vie
 
 
 def singleton(
-    name: str, at: str | Backend | None = None, **options: Any
+    name: str, at: str | Backend | None = None, **options: Unpack[ElectionOptions]
 ) -> Callable[[Callable[Concatenate[Tenure, _P], Awaitable[_T]]], Callable[_P, Awaitable[_T]]]:
     """Make a coroutine function run as the leader of election `name` only; its first argument is the tenure.
 

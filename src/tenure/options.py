@@ -7,27 +7,49 @@ import os
 import random
 import socket
 from collections.abc import Mapping
-from typing import Literal
+from concurrent.futures import Future
+from typing import Literal, TypedDict
 
 import msgspec
 
-from tenure import announcer
 from tenure.backends import registry
-from tenure.backends.base import METADATA_LIMIT_BYTES, VALUE_LIMIT_BYTES, Backend, Candidate, Grade, Scope
+from tenure.backends.base import (
+    METADATA_LIMIT_BYTES,
+    VALUE_LIMIT_BYTES,
+    Backend,
+    Candidate,
+    Grade,
+    Leader,
+    Reading,
+    Scope,
+)
 from tenure.durations import NS_PER_S, seconds, to_ns
-from tenure.errors import ConfigurationError, LeadershipLost, Reason
+from tenure.errors import ConfigurationError
 from tenure.holding.budget import Budget
+from tenure.holding.events import Transfer, Wish
 from tenure.holding.holder import Holder
-from tenure.holding.notices import JobFailed
 from tenure.keeper import Keeper, Owner, Seat
 
 CALL_LIMIT_S = 5.0
 """The limit of one look at a backend, or of one wish left with it."""
-OVERRUN_EXIT_CODE = 75
-"""EX_TEMPFAIL of sysexits.h, and what `tenure run` ends with after a loss."""
 
 _SCOPES: tuple[Scope, ...] = ("process", "user", "host", "cluster")
 _log = logging.getLogger("tenure")
+
+
+class ElectionOptions(TypedDict, total=False):
+    """What `Election` takes by keyword, for those who only pass it on."""
+
+    candidate: str | None
+    metadata: Mapping[str, str] | None
+    priority: int
+    lease: float | str | None
+    grace: float | str | None
+    stall_after: float | str | None
+    min_grade: Grade
+    scope: Scope | None
+    on_overrun: Literal["report", "exit"]
+    takeover_delay: float | str
 
 
 class Options:
@@ -50,8 +72,8 @@ class Options:
         takeover_delay: float | str,
     ) -> None:
         self.name = registry.checked_name(name)
-        self.candidate = registry.checked_name(candidate or f"{socket.gethostname()}-{os.getpid()}")
-        self.metadata = dict(metadata or {})
+        self.candidate = registry.checked_name(candidate or f"{socket.gethostname()}-{os.getpid()}", what="a candidate")
+        self.metadata = _checked_metadata(metadata)
         self.priority = priority
         self.on_overrun = on_overrun
         self.stall_checked = stall_after is not None
@@ -79,6 +101,16 @@ class Options:
         """How long leaving a body waits for the release at most; the keeper goes on with it after that."""
         budget = self.budget
         return (budget.attempts * (budget.call_timeout_ns + budget.backoff_ns) + budget.margin_ns) / NS_PER_S
+
+    def read(self) -> Future[Reading]:
+        """A look at the election."""
+        return Keeper.current().call(self.backend.read(self.name), CALL_LIMIT_S)
+
+    def ask(self, wish: Wish) -> Future[Leader]:
+        """Leave a wish with whoever leads."""
+        if isinstance(wish, Transfer) and not self.backend.capabilities.transfer:
+            raise ConfigurationError(f"{self.backend.url} cannot transfer to a named candidate; ask to resign")
+        return Keeper.current().call(self.backend.ask(self.name, wish), CALL_LIMIT_S)
 
     def seat(self, owner: Owner) -> Seat:
         """A new candidacy for `owner`; it begins with `stand`."""
@@ -110,7 +142,9 @@ class Options:
                 f"{self.backend.url} gives no leases: a tenure there ends with its process; use lease:// for one"
             )
         if lease_s is not None and lease_s < able.min_lease_s:
-            raise ConfigurationError(f"{self.backend.url} gives no lease below {able.min_lease_s:g} s")
+            raise ConfigurationError(
+                f"{self.backend.url} gives no lease below {able.min_lease_s:g} s; ask for a longer"
+            )
         return Budget.of(
             lease_s,
             grace_s=None if grace is None else seconds(grace),
@@ -135,8 +169,8 @@ class Options:
             )
         if self.on_overrun not in {"report", "exit"}:
             raise ConfigurationError(f"on_overrun is 'report' or 'exit', not {self.on_overrun!r}")
-        if len(msgspec.json.encode(self.metadata)) > METADATA_LIMIT_BYTES:
-            raise ConfigurationError(f"metadata has at most {METADATA_LIMIT_BYTES} bytes as JSON")
+        if self.priority != 0 and not able.ordered:
+            raise ConfigurationError(f"{self.backend.url} elects in no order; leave the priority out")
 
 
 _resolved_before: set[str] = set()
@@ -155,36 +189,21 @@ def _resolved(url: str | None) -> str:
 
 def checked_value(value: str) -> str:
     """`value`, if a leader may publish it; else ConfigurationError."""
-    if len(value.encode()) > VALUE_LIMIT_BYTES:
+    try:
+        size = len(value.encode())
+    except (AttributeError, UnicodeEncodeError) as error:
+        raise ConfigurationError(f"a value is text that has a form in UTF-8, not {value!r}; encode it") from error
+    if size > VALUE_LIMIT_BYTES:
         raise ConfigurationError(f"a value has at most {VALUE_LIMIT_BYTES} bytes; publish where to find it instead")
     return value
 
 
-def report_overrun(options: Options, reason: Reason, stacks: str) -> None:
-    """Say that work goes on without leadership, and where; with on_overrun="exit" end the process, and it with it."""
-    text = f"{options.name}: work runs on after its tenure was lost ({reason.value})\n{stacks}"
-    announcer.ANNOUNCER.say(logging.ERROR, text)  # this is the keeper's thread: it waits for no log handler
-    if options.on_overrun == "exit":
-        announcer.ANNOUNCER.flush(0.2)
-        os._exit(OVERRUN_EXIT_CODE)
-
-
-def report_failure_at_loss(options: Options, lost: LeadershipLost, failure: Exception) -> None:
-    """The same of a job that failed as its tenure was lost, unless it said no more than that; no pause follows."""
-    if not isinstance(failure, LeadershipLost):
-        report_job_failure(options, lost.token, failure, 0)
-
-
-def report_job_failure(options: Options, token: int, failure: Exception, pause_s: float) -> None:
-    """Say that a job raised, to the log with its traceback and to subscribers; it stands again after `pause_s`."""
-    _log.error("%s: the job failed; standing again in %g s", options.name, pause_s, exc_info=failure)
-    announcer.ANNOUNCER.tell(
-        JobFailed(
-            election=options.name,
-            candidate=options.candidate,
-            at_ns=options.backend.clock.now_ns(),
-            token=token,
-            error=f"{type(failure).__name__}: {failure}",
-            retry_after_s=pause_s,
-        )
-    )
+def _checked_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    try:
+        checked = msgspec.convert(dict(metadata or {}), dict[str, str])
+        size = len(msgspec.json.encode(checked))
+    except (TypeError, ValueError) as error:  # what is no mapping of texts, or has no form in UTF-8
+        raise ConfigurationError(f"metadata maps text to text ({error}); convert it with str()") from error
+    if size > METADATA_LIMIT_BYTES:
+        raise ConfigurationError(f"metadata has at most {METADATA_LIMIT_BYTES} bytes as JSON; put less there")
+    return checked

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import traceback
 
 from tenure.backends.base import Grant
 from tenure.errors import LeadershipLost, Reason, TenureError
 from tenure.holding import events
 from tenure.holding.events import Resign
 from tenure.keeper import Seat
-from tenure.options import Options, report_overrun
+from tenure.options import Options
+from tenure.reports import report_overrun, stack
 
 _HELD = threading.local()
 
@@ -57,18 +57,19 @@ class Post:
         for event in (self._settled, self._is_over, self.lost):
             event.clear()
         self._seat = seat = self.options.seat(self)
-        try:
-            seat.stand(wait_s)
-            if self._withdrawn is not None:
-                seat.withdraw(self._withdrawn)
-            self._settled.wait()
-        except BaseException:  # KeyboardInterrupt, or SystemExit of resign_on: whatever is or will be won goes back
-            seat.post(events.BodyLeft())
-            raise
+        seat.stand(wait_s)
+        if self._withdrawn is not None:
+            seat.withdraw(self._withdrawn)
+        self._settled.wait()
         if isinstance(self._result, TenureError):
             raise self._result
         assert self._result is not None
         return seat, self._result
+
+    def abandon(self) -> None:
+        """The owner will not lead, whatever becomes of its candidacy."""
+        if self._seat is not None:
+            self._seat.post(events.BodyLeft())
 
     def let_go(self) -> None:
         """The body has left: have the grant released, and wait for that, within the budget's limit."""
@@ -105,8 +106,11 @@ class Post:
     def overran(self, reason: Reason) -> None:
         assert self.thread is not None
         frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001  the way to another thread's stack
-        stack = "".join(traceback.format_stack(frame)) if frame is not None else "its thread has ended\n"
-        report_overrun(self.options, reason, f"its thread runs\n{stack}")
+        report_overrun(self.options, reason, f"its thread runs\n{stack(frame)}")
+
+    def still_runs(self) -> bool:
+        """The main thread has ended its program when this is asked; other threads may be daemons in their work."""
+        return self.thread is not None and self.thread is not threading.main_thread() and self.thread.is_alive()
 
     def over(self) -> None:
         self._is_over.set()

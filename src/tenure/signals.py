@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -27,30 +28,41 @@ def resign_on(*signals: signal.Signals) -> Iterator[None]:
     except RuntimeError:
         task = None
     came: list[int] = []
+    before = {one: signal.getsignal(one) or signal.SIG_DFL for one in wanted}  # None: a handler that is not Python's
+
+    def restore() -> None:
+        for one in wanted:
+            if signal.getsignal(one) is handler:
+                signal.signal(one, before[one])
 
     def handler(number: int, frame: FrameType | None) -> None:
         del frame
         came.append(number)
-        for one in wanted:
-            signal.signal(one, before[one])
+        restore()
         if task is not None:
             task.get_loop().call_soon_threadsafe(task.cancel, f"signal {number}")
         else:
             Keeper.resign_all(f"this process ends on signal {number}")
             raise SystemExit(128 + number)
 
+    if threading.current_thread() is not threading.main_thread():
+        raise ConfigurationError("resign_on works in the main thread only: signals come to no other")
     try:
-        before = {one: signal.signal(one, handler) for one in wanted}
-    except ValueError as error:
-        raise ConfigurationError("resign_on works in the main thread only: signals come to no other") from error
-    try:
+        for one in wanted:
+            _install(one, handler)
         yield
     except asyncio.CancelledError:
         if not came:
             raise
     finally:
-        for one in wanted:
-            signal.signal(one, before[one])
+        restore()
     if came and task is not None:
         task.uncancel()
         raise SystemExit(128 + came[0])
+
+
+def _install(number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> None:
+    try:
+        signal.signal(number, handler)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{number!r} cannot be caught; give signals such as SIGTERM or SIGINT") from error

@@ -430,7 +430,7 @@ def test_whoever_leads_can_be_asked_to_go(stage: Stage) -> None:
 def test_L9_a_look_at_a_service_that_hangs_ends_within_the_limit(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """BackendUnreachable, and no old answer."""
 
-    monkeypatch.setattr("tenure.blocking.CALL_LIMIT_S", 0.05)
+    monkeypatch.setattr("tenure.options.CALL_LIMIT_S", 0.05)
     stage.service.faults.add("read", Hang(stubborn=True))
     with pytest.raises(BackendUnreachable):
         stage.blocking().leader()

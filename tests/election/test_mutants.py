@@ -201,7 +201,7 @@ def an_error_elects(patch: pytest.MonkeyPatch) -> None:
 
     async def campaign(self: Seat, call: int, once: bool) -> events.Event:
         try:
-            await self._backend.campaign(self._candidate, once=once)
+            await self.backend.campaign(self._candidate, once=once)
         except Exception:  # noqa: BLE001  this is the mistake that is shown
             granted = events.Granted(token=99, sent_ns=self.clock.now_ns(), lease_ns=15_000_000_000)
             self.grant = self._grants[99] = _NoGrant(granted)

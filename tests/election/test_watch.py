@@ -253,7 +253,7 @@ def test_L9_a_service_that_hangs_is_unreachable_within_the_limit(
     stage: Stage, ask: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The call does not even end when it is cancelled: BackendUnreachable all the same, and no old answer (L11)."""
-    monkeypatch.setattr("tenure.election.CALL_LIMIT_S", 0.05)
+    monkeypatch.setattr("tenure.options.CALL_LIMIT_S", 0.05)
 
     async def main() -> None:
         async with stage.election().lead():

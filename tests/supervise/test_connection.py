@@ -16,7 +16,7 @@ from tenure.errors import ConfigurationError
 from tenure.supervise import CommandNotExecutable, CommandNotFound, GuardianDied, JobSurvived
 from tenure.supervise.connection import SILENCE_S, STUBBORN_S, Connection
 from tenure.supervise.processes import identify
-from tenure.supervise.wire import Because, Channel, Ended, Ending, Refused, Remaining, Report, Started, Stop
+from tenure.supervise.wire import Because, Channel, Ended, EndingBegun, Refused, Remaining, Report, Started, Stop
 
 GRACE_S = 5.0
 NO_SUCH_PID = 2**22 + 1
@@ -90,7 +90,7 @@ def test_what_cannot_be_killed_is_told(process: subprocess.Popen[bytes]) -> None
             await stage.start(Started(NO_SUCH_PID))
             stopping = asyncio.create_task(stage.connection.stop(signal.SIGTERM))
             await stage.until_stop()
-            stage.report(Ending(Because.ORDER))
+            stage.report(EndingBegun(Because.ORDER))
             while not stopping.done():
                 stage.report(Remaining([4711]))
                 await asyncio.sleep(0.15)
@@ -115,7 +115,7 @@ def test_a_silent_guardian_is_killed_and_replaced(process: subprocess.Popen[byte
             stopping = asyncio.create_task(stage.connection.stop(signal.SIGTERM))
             await stage.until_stop()
             if acknowledges:
-                stage.report(Ending(Because.ORDER))
+                stage.report(EndingBegun(Because.ORDER))
                 await asyncio.sleep(0.2)  # for the report to be read; nothing else is waited for
                 stage.clock.advance(GRACE_S)
             assert process.poll() is None

@@ -176,6 +176,8 @@ class Holder:
     # Standing for election
 
     def _stand(self, wait_ns: int | None, now_ns: int) -> None:
+        if self.phase is Phase.OVER:
+            return  # it was withdrawn before it stood
         assert self.phase is Phase.NEW, "a holder stands once"
         self._attempts.begin(wait_ns, now_ns)
         self._announce(notices.Campaigning(**self._who(now_ns)))

@@ -62,6 +62,10 @@ class Owner(Protocol):
         """Have `seat.feed(OwnerTicked(...))` called as soon as the owner's code is seen to run."""
         ...
 
+    def still_runs(self) -> bool:
+        """Whether the body may be running now, as seen when the interpreter ends."""
+        ...
+
     def over(self) -> None: ...
 
 
@@ -72,8 +76,8 @@ class Seat:
         self.clock: Clock = backend.clock
         self.holder = holder
         self.grant: Grant | None = None
+        self.backend = backend
         self._keeper = keeper
-        self._backend = backend
         self._candidate = candidate
         self._owner = owner
         self._grants: dict[int, Grant] = {}
@@ -111,7 +115,25 @@ class Seat:
             self.feed(events.BodyLeft())
             self._tell(self._owner.not_elected, NotElected(self._candidate.election, self._wait_s, detail))
 
+    def wind_up(self) -> None:
+        """The interpreter ends. A body that still runs, on a daemon thread, is asked to end and keeps its grant: that
+        goes with the process, and not before.
+        """
+        if self.holder.proving and self._owner.still_runs():
+            self.feed(events.Asked(events.Resign()))
+        else:
+            self.feed(events.BodyLeft())
+
     def feed(self, event: events.Event) -> None:
+        try:
+            self._feed(event)
+        except Exception as error:  # noqa: BLE001  a defect of ours: nobody may go on leading on the word of a broken holder
+            text = f"{self._candidate.election}: a defect of tenure on {type(event).__name__}; its body is told to stop"
+            announcer.ANNOUNCER.say(logging.CRITICAL, text, error)
+            self.holder.reason = self.holder.reason or Reason.BACKEND_GONE
+            self._tell(self._owner.told_to_stop, self.holder.reason)
+
+    def _feed(self, event: events.Event) -> None:
         for effect in self.holder.handle(event, self.clock.now_ns()):
             self._carry_out(effect)
         self._set_timer()
@@ -201,7 +223,7 @@ class Seat:
 
     async def _campaign(self, call: int, once: bool) -> events.Event:
         attempt = msgspec.structs.replace(self._candidate, nonce=secrets.token_hex(8))  # a nonce names one attempt
-        grant = await self._backend.campaign(attempt, once=once)
+        grant = await self.backend.campaign(attempt, once=once)
         if grant is None:
             return events.NotWon(call)
         self._grants[grant.granted.token] = self.grant = grant

@@ -12,13 +12,13 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from tenure import announcer
 from tenure.backends.base import Backend, Gone
 from tenure.clock import Clock
 from tenure.durations import NS_PER_S
 from tenure.errors import BackendUnreachable, TenureError
-from tenure.holding import events
 from tenure.keeper.rounds import Rounds
 from tenure.keeper.seat import Seat
 
@@ -39,6 +39,9 @@ class Keeper:
         self._selector = selectors.DefaultSelector()
         self.loop: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop(self._selector)
         self._backends: dict[str, Backend] = {}
+        self._others: WeakSet[Backend] = WeakSet()
+        """Backends that users made: they close them, but a forked child must let go of those, too."""
+        self._connecting = threading.Lock()
         self._clocks: dict[Clock, Callable[[], None]] = {}
         self._seats: set[Seat] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -78,7 +81,7 @@ class Keeper:
 
     def backend(self, url: str, connect: Callable[[str], Backend]) -> Backend:
         """The backend at `url`, made by `connect` at its first use and shared by every election of this process."""
-        with self._lock:
+        with self._connecting:  # not the keeper's own lock: on a disk that hangs, connecting may take for ever
             if url not in self._backends:
                 self._backends[url] = connect(url)
             return self._backends[url]
@@ -122,6 +125,7 @@ class Keeper:
         """`seat` has moved: look at the clock for it, and at its owner, from when to when that is needed."""
         if seat not in self._seats and not seat.holder.over:
             self._seats.add(seat)
+            self._others.add(seat.backend)
             clock = seat.clock
             if clock not in self._clocks:
                 self._clocks[clock] = clock.on_move(lambda: self.soon(self._clock_moved, clock))
@@ -165,11 +169,13 @@ class Keeper:
 
     async def _wind_up(self) -> None:
         for seat in tuple(self._seats):
-            seat.feed(events.BodyLeft())
+            seat.wind_up()
         end_s = self.loop.time() + EXIT_LIMIT_S
         while self._seats and self.loop.time() < end_s:  # noqa: ASYNC110  once per process, and bounded
             await asyncio.sleep(0.005)
-        closing = [self.loop.create_task(backend.close()) for backend in self._backends.values()]
+        in_use = {seat.backend for seat in self._seats}  # closing one would let go under a body that still runs
+        idle = [backend for backend in self._backends.values() if backend not in in_use]
+        closing = [self.loop.create_task(backend.close()) for backend in idle]
         if closing:
             await asyncio.wait(closing, timeout=0.5)
         for end in self._clocks.values():
@@ -182,7 +188,7 @@ class Keeper:
 
     def forget_in_child(self) -> None:
         """In a forked child: the thread is not here. Drop what was inherited without a word to any service."""
-        for backend in self._backends.values():
+        for backend in {*self._backends.values(), *self._others}:
             backend.forked()
         self._selector.close()
 

@@ -32,6 +32,7 @@ from tenure.supervise.wire import (
     Closed,
     Continued,
     Ended,
+    EndingBegun,
     Forward,
     LeftBehind,
     Paused,
@@ -44,7 +45,6 @@ from tenure.supervise.wire import (
     Stop,
     write_program,
 )
-from tenure.supervise.wire import Ending as EndingBegun
 
 START_LIMIT_S = 10.0
 """How long fork and exec may take; more is a guardian that is stopped, or a file system that hangs."""

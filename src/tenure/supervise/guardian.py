@@ -34,6 +34,7 @@ from tenure.supervise.wire import (
     Closed,
     Continued,
     Ended,
+    EndingBegun,
     Forward,
     LeftBehind,
     Order,
@@ -47,7 +48,6 @@ from tenure.supervise.wire import (
     Stop,
     read_program,
 )
-from tenure.supervise.wire import Ending as EndingBegun
 
 PATROL_NS = 500_000_000
 """How long poll may sleep while a deadline is set, and how often what cannot be killed is reported."""

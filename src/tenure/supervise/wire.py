@@ -90,7 +90,7 @@ class Continued(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """A SIGCONT was forwarded: what was reported `Paused` before this is old."""
 
 
-class Ending(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class EndingBegun(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """The end of the job has begun."""
 
     because: Because
@@ -118,7 +118,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 Order: TypeAlias = Start | SetDeadline | Stop | Forward
-Report: TypeAlias = Started | Refused | Paused | Continued | Ending | LeftBehind | Remaining | Ended
+Report: TypeAlias = Started | Refused | Paused | Continued | EndingBegun | LeftBehind | Remaining | Ended
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_order = msgspec.msgpack.Decoder(Order).decode

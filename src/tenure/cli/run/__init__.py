@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tenure.cli.options import DURATION, at_option, is_quiet, name_argument, talk_options
-from tenure.supervise import CommandNotFound, Guardian
+from tenure.supervise import CommandNotExecutable, CommandNotFound, Guardian
 
 if TYPE_CHECKING:
     from tenure.cli.run.policy import Restart
@@ -65,6 +66,8 @@ def command(  # noqa: PLR0917  click hands over every option by name
     if wait is not None and no_wait:
         raise click.UsageError("--wait and --no-wait exclude each other; --no-wait is --wait 0")
     if shutil.which(command_line[0]) is None:
+        if shutil.which(command_line[0], mode=os.F_OK) is not None:
+            raise CommandNotExecutable(command_line[0], errno.EACCES)
         raise CommandNotFound(command_line[0])
     guardian = Guardian.fork()  # before asyncio is imported, and before any thread: see tenure.supervise.job
     try:

@@ -15,8 +15,6 @@ import msgspec
 
 Restart = Literal["never", "on-failure", "always"]
 
-SETTLED_S = 60.0
-"""A job that ran for so long is restarted without memory of earlier failures."""
 PAUSE_S = (1.0, 60.0)
 """The first and the longest pause before a job is run again (systemd: 100 ms each time; supervisord: 1 s, 2 s, 3 s)."""
 
@@ -34,16 +32,3 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def runs_again(self, code: int) -> bool:
         """Whether a job that ended by itself with `code` is run again under the same tenure."""
         return self.restart == "always" or (self.restart == "on-failure" and code != 0)
-
-
-class Pauses:
-    """How long to wait before the next run of a job: doubling, and from the start after a long run."""
-
-    def __init__(self) -> None:
-        self._next_s = PAUSE_S[0]
-
-    def after(self, ran_s: float) -> float:
-        if ran_s >= SETTLED_S:
-            self._next_s = PAUSE_S[0]
-        pause_s, self._next_s = self._next_s, min(2 * self._next_s, PAUSE_S[1])
-        return pause_s

@@ -17,9 +17,10 @@ from typing import Any
 
 from tenure.body import Tenure
 from tenure.cli.exits import Exit, say
-from tenure.cli.run.policy import Pauses, Policy
+from tenure.cli.run.policy import PAUSE_S, Policy
 from tenure.election import Election
 from tenure.errors import LeadershipLost
+from tenure.reports import Pauses
 from tenure.supervise import Because, Guardian
 
 ENDING = (signal.SIGTERM,)
@@ -81,13 +82,15 @@ class Wrapper:
     async def _lead(self, tenure: Tenure) -> int:
         """Run the job, again where the policy says so, and hold the tenure afterwards."""
         self._say(f"elected for {tenure.election!r} with token {tenure.token}")
-        pauses = Pauses()
+        pauses = Pauses(*PAUSE_S)
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
             code = await self._run_job(tenure)
             if self._ended_by is not None:
                 return code
+            if self._guardian.because is not Because.ITSELF:
+                tenure.resign()  # the guardian ended the job: whatever this side believes, nobody does the work
             if self._guardian.because is not Because.ITSELF or not tenure.is_valid():
                 await tenure.wait_lost()  # the loss that ended the job is on its way to us
             if not self._policy.runs_again(code):
@@ -157,9 +160,11 @@ class Wrapper:
                 await process.wait()
         except TimeoutError:
             self._say(f"--on-lost took longer than {ON_LOST_LIMIT_S:g} s and was killed: {command}")
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await _to_its_end(process.wait())
 
     def _environment(self, tenure: Tenure) -> dict[str, str]:
         return {
@@ -192,7 +197,7 @@ class Wrapper:
         self._stopping = asyncio.create_task(self._guardian.stop(number))
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+async def _to_its_end(work: Coroutine[Any, Any, object]) -> None:
     """Await `work` however often this task is cancelled meanwhile: nothing is left before it has ended."""
     task = asyncio.create_task(work)
     while not task.done():

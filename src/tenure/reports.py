@@ -1,0 +1,75 @@
+"""What is said of work that goes wrong under a tenure, and the pauses before it is tried again."""
+
+from __future__ import annotations
+
+import logging
+import os
+from types import FrameType
+
+from tenure import announcer
+from tenure.durations import NS_PER_S
+from tenure.errors import LeadershipLost, Reason
+from tenure.holding.notices import JobFailed
+from tenure.options import Options
+
+OVERRUN_EXIT_CODE = 75
+"""EX_TEMPFAIL of sysexits.h, and what `tenure run` ends with after a loss."""
+FLUSH_S = 0.2
+"""How long a process that ends for an overrun waits for its log, and no longer than half its margin."""
+SETTLED_S = 60.0
+"""Work that ran for so long is tried again without memory of earlier failures."""
+
+
+class Pauses:
+    """How long to wait before work is tried again: doubling, and from the start after a run of SETTLED_S."""
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first_s = self._next_s = first_s
+        self._longest_s = longest_s
+
+    def after(self, ran_s: float) -> float:
+        """The pause after a run of `ran_s` seconds, in seconds."""
+        if ran_s >= SETTLED_S:
+            self._next_s = self._first_s
+        pause_s, self._next_s = self._next_s, min(2 * self._next_s, self._longest_s)
+        return pause_s
+
+
+def stack(frame: FrameType | None) -> str:
+    """Where `frame` is, innermost last; without the source, for reading it may block and this must not."""
+    lines: list[str] = []
+    while frame is not None:
+        code = frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}\n')
+        frame = frame.f_back
+    return "".join(reversed(lines)) or "  nowhere: it has ended\n"
+
+
+def report_overrun(options: Options, reason: Reason, stacks: str) -> None:
+    """Say that work goes on without leadership, and where; with on_overrun="exit" end the process, and it with it."""
+    text = f"{options.name}: work runs on after its tenure was lost ({reason.value})\n{stacks}"
+    announcer.ANNOUNCER.say(logging.ERROR, text)  # this is the keeper's thread: it waits for no log handler
+    if options.on_overrun == "exit":
+        announcer.ANNOUNCER.flush(min(FLUSH_S, options.budget.margin_ns / 2 / NS_PER_S))
+        os._exit(OVERRUN_EXIT_CODE)
+
+
+def report_failure_at_loss(options: Options, lost: LeadershipLost, failure: Exception) -> None:
+    """The same of a job that failed as its tenure was lost, unless it said no more than that; no pause follows."""
+    if not isinstance(failure, LeadershipLost):
+        report_job_failure(options, lost.token, failure, 0)
+
+
+def report_job_failure(options: Options, token: int, failure: Exception, pause_s: float) -> None:
+    """Say that a job raised, to the log with its traceback and to subscribers; it stands again after `pause_s`."""
+    announcer.ANNOUNCER.tell(
+        JobFailed(
+            election=options.name,
+            candidate=options.candidate,
+            at_ns=options.backend.clock.now_ns(),
+            token=token,
+            error=f"{type(failure).__name__}: {failure}",
+            retry_after_s=pause_s,
+        ),
+        cause=failure,
+    )
