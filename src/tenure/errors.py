@@ -37,7 +37,7 @@ class Reason(enum.Enum):
     FORKED = "forked"
     """This is a forked child; the tenure stayed with its parent."""
     OVERRUN = "overrun"
-    """The body still ran at the hard deadline."""
+    """The body still ran at the hard deadline; a grant that is released late tells this, whatever it was lost for."""
 
 
 class TenureError(Exception):

@@ -227,16 +227,16 @@ def released_before_the_body_left(self: Holder, reason: Reason, detail: str, now
 
 def overrun_not_reported(self: Ending, now_ns: int) -> bool:
     """Nobody is told of an overrun."""
-    self._overran = self._overran or now_ns >= self.hard_ns
+    self.overran = self.overran or now_ns >= self.hard_ns
     return False
 
 
 def overrun_reported_again(self: Holder, now_ns: int) -> None:
     """An overrun is reported at every look at the clock."""
     assert self._ending is not None
-    self._ending._overran = False  # noqa: SLF001 -- the flag is the rule
+    self._ending.overran = False  # noqa: SLF001 -- the flag is the rule
     _ending_at(self, now_ns)
-    self._ending._overran = now_ns >= self._ending.hard_ns  # noqa: SLF001 -- so that the wake-up still lies ahead
+    self._ending.overran = now_ns >= self._ending.hard_ns  # noqa: SLF001 -- so that the wake-up still lies ahead
 
 
 MUTANTS = (

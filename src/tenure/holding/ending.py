@@ -17,7 +17,8 @@ class Ending:
         self._lease = lease
         self._told_ns = told_ns
         self._told_again = False
-        self._overran = False
+        self.overran = False
+        """The body still ran at the hard deadline."""
         self._until_ns: int | None = None
 
     @property
@@ -30,7 +31,7 @@ class Ending:
     @property
     def wake_ns(self) -> int:
         again_ns = NEVER_NS if self._told_again else self._told_ns + self._budget.grace_ns // 2
-        return min(again_ns, NEVER_NS if self._overran else self.hard_ns)
+        return min(again_ns, NEVER_NS if self.overran else self.hard_ns)
 
     def cut_short(self, until_ns: int | None, now_ns: int) -> None:
         """The grant is gone for certain, and somebody else may lead from `until_ns` on.
@@ -54,9 +55,9 @@ class Ending:
 
     def overrun(self, now_ns: int) -> bool:
         """True once, at the hard deadline."""
-        if self._overran or now_ns < self.hard_ns:
+        if self.overran or now_ns < self.hard_ns:
             return False
-        self._overran = True
+        self.overran = True
         return True
 
 

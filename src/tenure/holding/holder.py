@@ -345,7 +345,7 @@ class Holder:
 
     def _released(self, now_ns: int, *, failed: str) -> None:
         self._releasing = Releasing(self.budget, self._chance)
-        reason = self.reason or Reason.RESIGNED
+        reason = Reason.OVERRUN if self._ending and self._ending.overran else self.reason or Reason.RESIGNED
         self._announce(notices.Released(**self._who(now_ns), token=self.token, reason=reason, failed=failed))
         self.phase = Phase.OVER
         if self._stand_again:
