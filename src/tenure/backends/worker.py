@@ -22,6 +22,8 @@ SPARES = 8
 """How many threads may be stuck at once: a disk that swallowed eight calls will not answer a ninth."""
 LIMIT_S = 5.0
 """A local disk under heavy load answers an fsync within a second or two; NVMe resets take about thirty."""
+BACKLOG = 10_000
+"""How many jobs may wait behind stuck threads before what nobody waits for is left undone."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,15 +31,15 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class _Seat:
+class _Thread:
     """One thread and what it does now."""
 
-    __slots__ = ("busy_since_s", "replaced", "thread")
+    __slots__ = ("busy_since_s", "handle", "replaced")
 
     def __init__(self) -> None:
         self.busy_since_s: float | None = None
         self.replaced = False
-        self.thread: threading.Thread | None = None
+        self.handle: threading.Thread | None = None
 
 
 class _Job:
@@ -65,8 +67,8 @@ class Worker:
         self._name = name
         self._limit_s = limit_s
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._seat: _Seat | None = None
-        self._stuck: set[_Seat] = set()
+        self._current: _Thread | None = None
+        self._stuck: set[_Thread] = set()
         self._outstanding = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -88,18 +90,21 @@ class Worker:
             # The answer may have come in the same turn of the loop as the cancellation: then it is lost as well.
             if lost is not None and future.done() and not future.cancelled() and future.exception() is None:
                 result = future.result()
-                self.post(lambda: lost(result))
+                self._give_back(lambda: lost(result))
             raise
         finally:
             self._outstanding -= 1
 
     def post(self, call: Callable[[], object]) -> None:
-        """Run `call` after the jobs before it; nobody waits for it, and its errors are logged."""
-        if self._closed:
-            _quietly(call)
-            return
-        self._start()
-        self._jobs.put(_Job(call, None, None, None))
+        """Run `call` after the jobs before it; nobody waits for it, and its errors are logged.
+
+        It tidies up, and is left undone where stuck threads have let BACKLOG jobs pile up: it could be asked for
+        again and again for as long as the device is gone.
+        """
+        if len(self._stuck) < SPARES or self._jobs.qsize() < BACKLOG:
+            self._give_back(call)
+        elif not self._closed:
+            _log.warning("%d jobs wait for a device that does not answer; another one was left undone", BACKLOG)
 
     async def finish(self, call: Callable[[], object], within_s: float) -> None:
         """The same, but wait for its end, no longer than `within_s`; it is run even if the caller is cancelled."""
@@ -120,13 +125,13 @@ class Worker:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for _ in range(len(self._stuck) + (self._seat is not None)):
+        for _ in range(len(self._stuck) + (self._current is not None)):
             self._jobs.put(None)
 
     async def ended(self, within_s: float = 2.0) -> None:
         """Wait until the closed worker's thread is gone, or no longer than `within_s`."""
         limit_s = time.monotonic() + within_s
-        while self._seat is not None and self._seat.thread is not None and self._seat.thread.is_alive():
+        while self._current is not None and self._current.handle is not None and self._current.handle.is_alive():
             if time.monotonic() > limit_s:
                 return
             await asyncio.sleep(0.0005)
@@ -134,9 +139,17 @@ class Worker:
     def forked(self) -> None:
         """In a forked child: the thread stayed with the parent."""
         self._closed = True
-        self._seat = None
+        self._current = None
         self._timer = None
         self._jobs = SimpleQueue()
+
+    def _give_back(self, call: Callable[[], object]) -> None:
+        """Run `call`, which lets go of something that a job has taken: without it that would be kept for ever."""
+        if self._closed:
+            _quietly(call)
+            return
+        self._start()
+        self._jobs.put(_Job(call, None, None, None))
 
     def _ensure(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._closed:
@@ -147,12 +160,12 @@ class Worker:
             self._timer = loop.call_later(self._limit_s, self._look, loop)
 
     def _start(self) -> None:
-        if self._seat is not None:
+        if self._current is not None:
             return
-        seat = _Seat()
-        seat.thread = threading.Thread(target=self._work, args=(seat,), name=self._name, daemon=True)
-        self._seat = seat
-        seat.thread.start()
+        thread = _Thread()
+        thread.handle = threading.Thread(target=self._work, args=(thread,), name=self._name, daemon=True)
+        self._current = thread
+        thread.handle.start()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """The one timer: jobs behind a stuck one must not wait for the next caller to notice."""
@@ -167,30 +180,30 @@ class Worker:
         self._timer = loop.call_later(self._limit_s, self._look, loop)
 
     def _replace_if_stuck(self) -> None:
-        seat = self._seat
-        since_s = None if seat is None else seat.busy_since_s
-        if seat is None or since_s is None or time.monotonic() - since_s <= self._limit_s:
+        thread = self._current
+        since_s = None if thread is None else thread.busy_since_s
+        if thread is None or since_s is None or time.monotonic() - since_s <= self._limit_s:
             return
         if len(self._stuck) >= SPARES:
             raise BackendUnreachable(
                 f"{SPARES} calls to the operating system have not returned for {self._limit_s:g} s each; the device "
                 f"may be gone. Grants that are held stay held. Look at the kernel's log, then try again"
             )
-        seat.replaced = True
-        self._stuck.add(seat)
-        self._seat = None
+        thread.replaced = True
+        self._stuck.add(thread)
+        self._current = None
 
-    def _work(self, seat: _Seat) -> None:
+    def _work(self, thread: _Thread) -> None:
         while True:
             job = self._jobs.get()
             if job is None:
                 return
-            seat.busy_since_s = time.monotonic()
+            thread.busy_since_s = time.monotonic()
             self._do(job)
-            seat.busy_since_s = None
+            thread.busy_since_s = None
             del job  # or the last answer would live until the next one
-            if seat.replaced:
-                self._stuck.discard(seat)
+            if thread.replaced:
+                self._stuck.discard(thread)
                 return
 
     def _do(self, job: _Job) -> None:
@@ -218,7 +231,7 @@ class Worker:
         if job.future.cancelled():
             if error is None and job.lost is not None:
                 lost = job.lost
-                self.post(lambda: lost(result))
+                self._give_back(lambda: lost(result))
         elif error is not None:
             job.future.set_exception(error)
         else:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tenure.backends import worker as worker_module
 from tenure.backends.worker import SPARES, Worker
 from tenure.errors import BackendUnreachable
 
@@ -141,6 +142,35 @@ def test_only_so_many_threads_may_be_stuck() -> None:
         go.set()
         await asyncio.gather(*stuck)
         assert await worker.run(lambda: 5) == 5
+
+    play(scene, limit_s=0.02)
+
+
+def test_nothing_piles_up_without_limit_behind_stuck_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody waits for is queued up to a limit and then left undone; what gives something back never is."""
+    monkeypatch.setattr(worker_module, "BACKLOG", 50)
+
+    async def scene(worker: Worker) -> None:
+        go = threading.Event()
+        done: list[int] = []
+        lost: list[bool] = []
+        stuck = []
+        for _ in range(SPARES + 1):
+            stuck.append(asyncio.create_task(worker.run(lambda: go.wait(LIMIT_S), lost=lost.append)))
+            await asyncio.sleep(0)
+        await refusal(worker)
+        for number in range(200):
+            worker.post(partial(done.append, number))
+        for task in stuck:
+            task.cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
+        go.set()
+        while len(lost) < len(stuck):  # noqa: ASYNC110 -- counted on the thread: nothing here could set an event
+            await asyncio.sleep(0.002)
+        assert 0 < len(done) <= 50
+        worker.post(partial(done.append, 200))
+        await worker.run(lambda: None)
+        assert done[-1] == 200
 
     play(scene, limit_s=0.02)
 

@@ -17,6 +17,7 @@ from tenure.backends.file.inotify import News
 from tenure.backends.file.outcomes import HEIR_NS, Declined, Orphaned, Outcome, Victory, Wait
 from tenure.backends.file.place import Place
 from tenure.backends.file.tools import Bell, Tools
+from tenure.errors import BackendUnreachable
 
 BURST_S = (0.0005, 0.001, 0.002, 0.005, 0.012)
 """After a change at the lock its first candidate tries at once and then so much later each: the kernel tells that a
@@ -109,8 +110,9 @@ async def run(tools: Tools, place: Place, candidate: Candidate, *, once: bool) -
                 case Wait():
                     eager = await alarm.pause(outcome)
                     step = contest.last if once else partial(contest.turn, eager=eager)
-        except BaseException:
-            await tools.worker.finish(contest.withdraw, WITHDRAW_S)
+        except BaseException as error:
+            if contest.begun or not isinstance(error, BackendUnreachable):  # else its first step was not even queued
+                await tools.worker.finish(contest.withdraw, WITHDRAW_S)
             raise
 
 

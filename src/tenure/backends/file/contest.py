@@ -59,6 +59,8 @@ class Contest:
         news: Callable[[str], News],
     ) -> None:
         self.place = place
+        self.begun = False
+        """Whether a step was ever done, so that there may be something to withdraw."""
         self._candidate = candidate
         self._clock = clock
         self._seen = seen
@@ -82,6 +84,7 @@ class Contest:
 
     def perform(self, step: Callable[[], Outcome]) -> Outcome:
         """Do one of the steps below; one that a stalled disk gives back after the withdrawal cleans up after itself."""
+        self.begun = True
         try:
             return step()
         except FileNotFoundError:  # somebody removed the directory while we looked: begin again in a new one

@@ -18,7 +18,7 @@ from tenure.backends.file.place import Place
 from tenure.backends.file.sentry import Sentry
 from tenure.backends.file.tools import Bell, Tools
 from tenure.durations import NS_PER_S
-from tenure.errors import BackendRefused, Reason
+from tenure.errors import BackendRefused, BackendUnreachable, Reason
 from tenure.holding.events import Deposed, Wish
 
 NOTICE_NS = NS_PER_S
@@ -44,7 +44,9 @@ class FileGrant(Grant):
         """When the lock file was last seen to be ours."""
         self._tools = tools
         self._sentry = sentry
-        self._fd = victory.fd
+        self._fds = [victory.fd]
+        """The lock's descriptor until somebody takes it out to close it: `pop` gives it to one thread only."""
+        self._let_go = False
         self._inode = (victory.state.lock_device, victory.state.lock_inode)
         self._state = victory.state
         self._ended = ended
@@ -58,9 +60,14 @@ class FileGrant(Grant):
         raise Gone(f"{self.place.lock}: a lock has no lease; it lasts until it is released")
 
     async def release(self, to: str | None = None) -> None:
-        if self._fd >= 0:
+        if self._let_go:
+            return
+        try:
             with translating(self.place.directory):
                 await self._tools.worker.run(partial(self._release, to))
+        except BackendUnreachable:  # no thread is left to do it in good order: nothing else would ever end the tenure
+            self.drop()
+            raise
 
     async def publish(self, value: str) -> None:
         try:
@@ -98,14 +105,16 @@ class FileGrant(Grant):
 
     def drop(self) -> None:
         """Let go without a word, as if this process had died."""
-        fd, self._fd = self._fd, -1
         self.keep_open = ()
-        if fd >= 0:
+        self._ended(self)
+        if (fd := self._take()) is not None:
+            self._let_go = True
             os.close(fd)
 
     def forget(self) -> None:
         """In a forked child: the descriptor was closed with all the others."""
-        self._fd = -1
+        self._fds.clear()
+        self._let_go = True
         self.keep_open = ()
 
     def ring(self) -> None:
@@ -146,12 +155,26 @@ class FileGrant(Grant):
         return Deposed(reason, f"{detail} underneath its leader; the lock on it protects nobody any more", until_ns)
 
     def _publish(self, value: str) -> None:
-        self._state = tenures.publish(self.place, self._fd, self._state, value)
+        self._state = tenures.publish(self.place, next(iter(self._fds), None), self._state, value)
 
     def _release(self, to: str | None) -> None:
-        fd, self._fd = self._fd, -1
-        if fd < 0:
-            return
+        fd = self._take()
+        if fd is None:
+            if self._let_go:
+                return
+            raise BackendUnreachable(
+                f"{self.place.lock} is still held: its release waits for the disk, and lets go when that answers. "
+                f"Look at the kernel's log"
+            )
         self.keep_open = ()
         self._ended(self)
-        tenures.end(self._tools.clock, self.place, fd, self._state, to)
+        try:
+            tenures.end(self._tools.clock, self.place, fd, self._state, to)
+        finally:
+            self._let_go = True
+
+    def _take(self) -> int | None:
+        try:
+            return self._fds.pop()
+        except IndexError:
+            return None

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def end(clock: Clock, place: Place, fd: int, state: record.Record, to: str | None = None) -> None:
-    """Close the tenure in good order, let go of the lock, wake who is next. No error of the disk keeps the lock."""
+    """Close the tenure in good order, let go of the lock, wake who is next. No error keeps the lock."""
     heir = ""
     try:
         heir = _find(place, to) if to is not None else ""
@@ -28,7 +28,8 @@ def end(clock: Clock, place: Place, fd: int, state: record.Record, to: str | Non
             wishes.discard(place)
     except OSError as error:
         _log.warning("%s: the end of tenure %d could not be written down: %s", place.leader, state.token, error)
-    steps.let_go(fd)
+    finally:
+        steps.let_go(fd)
     for path in (place.lock, f"{place.candidates}/{heir}") if heir else (place.lock,):
         try:
             steps.poke(path)
@@ -36,7 +37,7 @@ def end(clock: Clock, place: Place, fd: int, state: record.Record, to: str | Non
             _log.debug("%s: nobody could be woken: %s", path, error)
 
 
-def publish(place: Place, fd: int, state: record.Record, value: str) -> record.Record:
+def publish(place: Place, fd: int | None, state: record.Record, value: str) -> record.Record:
     """Write the leader's value; returns the state that is now on disk.
 
     Raises StaleToken where a newer tenure is known, BackendRefused where this one has ended.
@@ -45,7 +46,7 @@ def publish(place: Place, fd: int, state: record.Record, value: str) -> record.R
     highest = max(0 if last is None else last.token, counter.highest(place) or 0)
     if highest > state.token:
         raise StaleToken(state.token, highest)
-    if fd < 0 or not place.is_current(fd):
+    if fd is None or not place.is_current(fd):
         raise BackendRefused(f"tenure {state.token} of {place.election} has ended; nothing was published")
     found = record.open_for_writing(place)
     try:
