@@ -14,6 +14,15 @@ import pytest
 
 from tests.cli.scene import LIMIT_S, TENURE, environment, eventually, stands, started, tenure
 
+BETWEEN = """
+import time
+from tenure.supervise.processes import GroupLeader
+ask = GroupLeader.stop_signal
+GroupLeader.stop_signal = lambda leader: time.sleep(0.2) or ask(leader)
+from tenure.__main__ import main
+main()
+"""
+"""`tenure` whose guardian sleeps between the look at its job and the question whether the job was stopped."""
 WAIT = "echo up; exec sleep 1000"
 """A job that says that it runs, and then does so until it is ended."""
 
@@ -51,6 +60,19 @@ def test_run_ends_with_the_jobs_code_and_passes_its_streams_through(url: str) ->
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (7, "good\n", "bad\n")
+
+
+def test_a_job_that_ends_between_two_looks_of_the_guardian_has_succeeded(url: str) -> None:
+    """The guardian sleeps for longer than the job takes, so that the job ends there: 0, and no word of a failure."""
+    done = subprocess.run(
+        [sys.executable, "-c", BETWEEN, "run", "-q", "job", "--at", url, "--", "sleep", "0.05"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_job_knows_its_tenure(url: str) -> None:

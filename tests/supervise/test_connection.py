@@ -148,6 +148,29 @@ def test_a_report_that_the_guardian_left_when_it_died_counts(process: subprocess
 
 
 @pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["sh", "-c", "read -r wait; exit 70"], "failed, .* whether the job had finished is not known"),
+        (["sh", "-c", "read -r wait; kill -KILL $$"], "was killed"),
+    ],
+    ids=["failed", "killed"],
+)
+def test_a_guardian_that_failed_is_told_from_one_that_was_killed(words: list[str], says: str) -> None:
+    """By its exit status: what somebody else did is not what tenure did."""
+
+    async def scene(process: subprocess.Popen[bytes]) -> None:
+        async with played(process) as stage:
+            await stage.start(Started(NO_SUCH_PID))
+            assert process.stdin is not None
+            process.stdin.close()
+            with pytest.raises(GuardianDied, match=says):
+                await asyncio.wait_for(stage.connection.ended(), 30)
+
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as process:
+        asyncio.run(scene(process))
+
+
+@pytest.mark.parametrize(
     ("refused", "error", "says"),
     [
         (Refused("exec", 2), CommandNotFound, "'job' was not found"),

@@ -127,6 +127,20 @@ def test_the_zombie_of_the_leader_keeps_its_group_until_it_is_reaped(script: str
     leader.signal_group(signal.SIGKILL)  # goes nowhere
 
 
+def test_a_job_that_ended_since_the_last_look_was_not_stopped(sleeper: subprocess.Popen[bytes]) -> None:
+    """Asked whether it was stopped, the kernel knows no such child any more; the next look sees the end."""
+    leader = GroupLeader(sleeper.pid)
+    leader.look()
+    assert not leader.has_ended
+
+    sleeper.kill()
+    until(lambda: (found := stat(sleeper.pid)) and found.state == "Z", "it has ended")
+
+    assert leader.stop_signal() is None
+    leader.look()
+    assert leader.status == 128 + signal.SIGKILL
+
+
 def test_orphans_become_children_of_a_subreaper(tmp_path: Path) -> None:
     """A grandchild whose parent ended is found, and an empty family is the kernel's word."""
     program = f"""

@@ -104,6 +104,8 @@ class Connection:
         self._taking_over: asyncio.Task[None] | None = None
         self._is_listening = True
         self.is_guardian_reaped = False
+        self._has_failed = False
+        """Whether the guardian ended by itself, which it never does while it is needed."""
         self.because: Because | None = None
 
     # ---------------------------------------------------------------------------------------------------- orders
@@ -120,7 +122,7 @@ class Connection:
         assert self._job is None or self._job.is_over.is_set(), "one job at a time: stop() the one that runs"
         assert len(keep_open) < DESCRIPTORS
         if not self._is_listening:
-            raise GuardianDied
+            raise GuardianDied(failed=self._has_failed)
         foreground = self._terminal.is_ours()
         spared = frozenset(found for pid in children_of(os.getpid()) if (found := identify(pid)))
         job = self._job = _Job(grace_s, deadline_ns, spared)
@@ -143,7 +145,7 @@ class Connection:
         if isinstance(job.outcome, Exception):
             raise job.outcome
         if job.pid is None:
-            raise GuardianDied
+            raise GuardianDied(failed=self._has_failed)
         return job.pid
 
     def set_deadline(self, deadline_ns: int | None) -> None:
@@ -204,7 +206,7 @@ class Connection:
         while not ending.step(self._clock.now_ns()) and self._clock.now_ns() < now_ns + STUBBORN_S * NS_PER_S:
             select.poll().poll(round(LOOK_AGAIN_S * 1000))
         sweep()
-        self._finish(job, GuardianDied())
+        self._finish(job, GuardianDied(failed=self._has_failed))
 
     # ---------------------------------------------------------------------------------------------------- reports
 
@@ -316,7 +318,8 @@ class Connection:
             await asyncio.sleep(LOOK_AGAIN_S)
         sweep()  # once more: a job killed between fork and exec had the guardian's lock, too
         status = None if leader is None else leader.status
-        self._finish(job, status if job.stop_asked and status is not None else GuardianDied(status))
+        died = GuardianDied(status, failed=self._has_failed)
+        self._finish(job, status if job.stop_asked and status is not None else died)
 
     def _own_ending(self, job: _Job, now_ns: int, leader: GroupLeader | None = None) -> Ending:
         """What was the guardian's is our child now; begin to end it."""
@@ -334,7 +337,7 @@ class Connection:
         poll.register(self._pidfd, select.POLLIN)
         if poll.poll(round(SILENCE_S * 1000)):  # it takes well under a millisecond, even when it is stopped
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(self._guardian.pid, 0)
+                self._has_failed = os.WIFEXITED(os.waitpid(self._guardian.pid, 0)[1])
             self.is_guardian_reaped = True
         self._read()
         self._stop_listening()

@@ -4,7 +4,7 @@ TenureError
 └── JobError
     ├── CommandNotFound        exit code 127, as in a shell
     ├── CommandNotExecutable   exit code 126, as in a shell
-    ├── GuardianDied           somebody killed the guardian: the wrapper ended the job in its place
+    ├── GuardianDied           the guardian was killed or failed: the wrapper ended the job in its place
     └── JobSurvived            something of the job cannot be killed: it still runs
 """
 
@@ -54,18 +54,22 @@ class CommandNotExecutable(JobError):
 
 
 class GuardianDied(JobError):
-    """The guardian ended, which it never does by itself: somebody killed it.
+    """The guardian ended: somebody killed it, or, with `failed`, it ended by itself, which is a defect of tenure.
 
     The wrapper has ended the job and all its descendants in its place; `status` is the job's own exit status where it
     is known. This wrapper can start no further job: give the tenure back and exit.
     """
 
-    def __init__(self, status: int | None = None) -> None:
-        super().__init__(status)
+    def __init__(self, status: int | None = None, *, failed: bool = False) -> None:
+        super().__init__(status, failed)
         self.status = status
+        self.failed = failed
 
     def __str__(self) -> str:
-        return "the guardian was killed; nothing of the job is left; give the tenure back and start `tenure run` again"
+        now = "nothing of the job is left; give the tenure back and start `tenure run` again"
+        if self.failed:
+            return f"the guardian failed, a defect of tenure; whether the job had finished is not known; {now}"
+        return f"the guardian was killed; {now}"
 
 
 class JobSurvived(JobError):

@@ -96,7 +96,7 @@ class Guardian:
     async def ended(self) -> int:
         """Wait until nothing of the job is left: n, or 128 + signal, of its main process.
 
-        Raises GuardianDied when somebody killed the guardian (the job was ended in its place), JobSurvived when
+        Raises GuardianDied when the guardian was killed or failed (the job was ended in its place), JobSurvived when
         something of the job cannot be killed.
         """
         return await self._connected().ended()

@@ -208,7 +208,10 @@ class GroupLeader:
         """The signal by which it was stopped since the last call."""
         if self.has_ended:
             return None
-        found = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG)
+        try:
+            found = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG)
+        except ChildProcessError:  # it ended after the last look: who asks for stopped ones only is not shown a zombie
+            return None
         return None if found is None else found.si_status
 
     def signal_group(self, number: int) -> None:
