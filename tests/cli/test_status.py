@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,17 +13,22 @@ from tenure import BackendUnreachable
 from tenure.backends.memory import shared_service
 from tenure.backends.memory.faults import Fail
 from tenure.cli import main
+from tenure.cli.output import when
 from tests.cli.scene import candidate, eventually, leader, stands, tenure
 
 
 def test_somebody_leads(url: str) -> None:
-    """Code 0, and the leader with its token, metadata and value, and where it was looked up."""
+    """Code 0, and the leader with its token, metadata and value, since when it leads, and where it was looked up."""
+    before = datetime.now(UTC).replace(microsecond=0)
     with leader(url, "nightly", "a", "10.0.0.1:80"):
         shown = tenure("status", "nightly", "--at", url)
+        listed = tenure("status", "--at", url)
 
     assert shown.code == 0
     lines = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in shown.out.splitlines()}
     assert lines["leader"] == "a"
+    assert before <= datetime.fromisoformat(lines["since"]) <= datetime.now(UTC)
+    assert lines["since"] in listed.out
     assert lines["token"] == "1"
     assert lines["host"] == "web-1"
     assert lines["value"] == "10.0.0.1:80"
@@ -42,6 +49,7 @@ def test_the_json_is_stable(url: str) -> None:
         eventually(lambda: stands(url, "nightly", "b"))
         shown = tenure("status", "nightly", "--at", url, "-o", "json").json()
 
+    assert isinstance(shown["elections"][0]["leader"].pop("since"), float)
     metadata = {"host": "web-1", "note": "\033[31mred\n"}
     assert {**shown["at"], "warnings": []} == {
         "url": url,
@@ -60,6 +68,12 @@ def test_the_json_is_stable(url: str) -> None:
             "error": None,
         }
     ]
+
+
+@pytest.mark.parametrize("since", [None, math.nan, math.inf, 1e300, -1e300])
+def test_what_is_no_time_is_shown_as_none(since: float | None) -> None:
+    """Another process wrote it, and it may be any number."""
+    assert when(since) == "-"
 
 
 def test_nobody_leads(url: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable
 
 import pytest
@@ -37,6 +38,27 @@ async def test_a_published_value_is_read_beside_the_leader(stage: Stage) -> None
         leader = await stage.leader()
         assert leader is not None
         assert (leader.candidate, leader.value) == ("a", value)
+
+
+async def test_a_leader_has_led_since_it_was_elected(stage: Stage) -> None:
+    """The wall time lies between the campaign's call and its answer, stays while it leads, and is new for the next."""
+    last = None
+    for name in ("a", "b"):
+        before_s = time.time()
+        grant = await stage.win(name)
+        after_s = time.time()
+
+        first = await stage.leader()
+        await grant.publish("x")
+        second = await stage.leader()
+
+        assert first is not None
+        assert second is not None
+        assert first.since is not None
+        assert before_s <= first.since <= after_s
+        assert second.since == first.since != last
+        last = first.since
+        await grant.release()
 
 
 async def test_a_value_belongs_to_its_leader(stage: Stage) -> None:

@@ -75,6 +75,9 @@ class Leader(msgspec.Struct, frozen=True, kw_only=True):
     token: int
     metadata: Mapping[str, str]
     value: str | None = None
+    since: float | None = None
+    """When it was elected, in seconds of the epoch by the wall clock; None where nobody knows. For display only: that clock
+    may be wrong or set at any time, so nothing is ever decided by it."""
     warning: str = ""
     """Something an operator should know, such as a survivor that still holds a dead leader's lock."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 import click
@@ -60,6 +61,16 @@ def word(text: str) -> str:
 def plain(text: str) -> str:
     """Text that another process chose, with every character escaped that could move a cursor or break a line."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def when(since: float | None) -> str:
+    """A wall time, in seconds of the epoch, as local time with its offset from UTC; "-" where it is none."""
+    try:
+        return (
+            "-" if since is None else datetime.fromtimestamp(since, tz=UTC).astimezone().isoformat(timespec="seconds")
+        )
+    except (ValueError, OverflowError, OSError):  # another process wrote it: it may be any number
+        return "-"
 
 
 def leader_in_words(leader: Leader | None) -> str:

@@ -10,7 +10,7 @@ from tenure.cli import exits
 from tenure.cli.connection import Connection, Where
 from tenure.cli.exits import Exit
 from tenure.cli.options import ELECTION, at_option, output_option, talk_options
-from tenure.cli.output import Format, document, line_of_json, metadata_in_words, plain, rows, word, write
+from tenure.cli.output import Format, document, line_of_json, metadata_in_words, plain, rows, when, word, write
 from tenure.errors import BackendError
 
 
@@ -87,7 +87,7 @@ def _print(where: Where, seen: list[Seen], form: Format, *, detailed: bool) -> N
     elif detailed:
         rows([*_details(seen[0]), ("at", str(where))])
     elif seen:
-        heads = ("ELECTION", "STATE", "LEADER", "TOKEN", "CANDIDATES", "WARNING")
+        heads = ("ELECTION", "STATE", "LEADER", "SINCE", "TOKEN", "CANDIDATES", "WARNING")
         rows([heads, *map(_row, seen)])
         write(f"at {where}")
     else:
@@ -99,6 +99,7 @@ def _row(one: Seen) -> tuple[str, ...]:
         one.election,
         word(one.state),
         plain(one.leader.candidate) if one.leader else "-",
+        when(one.leader.since if one.leader else None),
         "-" if one.token is None else str(one.token),
         str(len(one.candidates)),
         plain(one.leader.warning) if one.leader else "",
@@ -109,6 +110,7 @@ def _details(one: Seen) -> list[tuple[str, str]]:
     lines = [("election", one.election), ("state", word(one.state))]
     if one.leader is not None:
         lines.append(("leader", plain(one.leader.candidate)))
+        lines.append(("since", when(one.leader.since)))
         lines += [(plain(key), plain(value)) for key, value in sorted(one.leader.metadata.items())]
         if one.leader.value is not None:
             lines.append(("value", plain(one.leader.value)))

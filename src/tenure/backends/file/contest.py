@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable
 
 from tenure.backends.base import Candidate
@@ -307,6 +308,7 @@ class Contest:
             process=this_process(),
             lock_device=found.st_dev,
             lock_inode=found.st_ino,
+            since=time.time(),
         )
 
     def _announce(self, state: record.Record) -> None:

@@ -85,7 +85,12 @@ def _leader(place: Place, state: record.Record | None, token: int) -> Leader:
     elif identity.is_dead(state.process):
         warning = f"the leader's process {state.process.pid} is dead, but its lock is still held by {_survivors(state)}"
     return Leader(
-        candidate=state.candidate, token=state.token, metadata=state.metadata, value=state.value, warning=warning
+        candidate=state.candidate,
+        token=state.token,
+        metadata=state.metadata,
+        value=state.value,
+        since=state.since,
+        warning=warning,
     )
 
 

@@ -35,6 +35,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     lock_device: int
     lock_inode: int
     value: str | None = None
+    since: float | None = None
+    """When this tenure began, by the wall clock; to be shown, never to decide anything."""
     closed: bool = False
     heir: str = ""
     """The presence file of the candidate in whose favour the leader stepped down."""

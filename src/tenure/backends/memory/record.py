@@ -6,6 +6,7 @@ Nothing here locks: the service's lock is around every call.
 from __future__ import annotations
 
 import bisect
+import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -60,6 +61,7 @@ class Held:
         "expires_ns",
         "expiry",
         "lease_ns",
+        "since",
         "token",
         "told",
         "value",
@@ -72,6 +74,7 @@ class Held:
         self.lease_ns = lease_ns
         self.expires_ns = expires_ns
         self.clean = clean
+        self.since = time.time()  # the wall clock's, to be shown; never the service's own
         self.expiry: Alarm | None = None
         self.value: str | None = None
         self.wishes: list[Wish] = []
@@ -118,7 +121,9 @@ class ElectionRecord:
         leader = None
         if (held := self.held) is not None:
             who = held.candidate
-            leader = Leader(candidate=who.name, token=held.token, metadata=who.metadata, value=held.value)
+            leader = Leader(
+                candidate=who.name, token=held.token, metadata=who.metadata, value=held.value, since=held.since
+            )
         standing = tuple(
             Standing(candidate=each.candidate.name, priority=each.candidate.priority, metadata=each.candidate.metadata)
             for each in self._queue
