@@ -83,10 +83,11 @@ class _Body(Post):
         if self.options.key in held:
             raise ConfigurationError(f"this thread leads {self.options.name!r} already; it would wait for itself")
         end_s = None if self._wait_s is None else time.monotonic() + self._wait_s
+        left_s = self._wait_s
         try:
-            while self._tenure is None:
-                left_s = self._wait_s if end_s is None else max(0.0, end_s - time.monotonic())
-                self._tenure = self._campaign(left_s)
+            while (tenure := self._campaign(left_s)) is None:
+                left_s = None if end_s is None else max(0.0, end_s - time.monotonic())
+            self._tenure = tenure
             held.add(self.options.key)
             return self._tenure  # noqa: TRY300  a signal's exception may come at any line up to here
         except BaseException:  # whatever is or will be won goes back

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
@@ -110,7 +111,9 @@ class Election:
                 async with self.lead() as tenure:
                     began_s = loop.time()
                     try:
-                        return await job(tenure)
+                        return await _started(job, tenure)
+                    except _NoCoroutineError:
+                        raise
                     except Exception as error:  # noqa: BLE001 -- the job's own errors must not end the candidacy
                         failure = error
             except LeadershipLost as lost:
@@ -164,6 +167,17 @@ class Election:
 
     def __repr__(self) -> str:
         return f"<Election {self.name!r} at {self.url} as {self.candidate!r}>"
+
+
+class _NoCoroutineError(ConfigurationError):
+    """The job is a plain function: trying it again would not mend that."""
+
+
+def _started(job: Callable[[Tenure], Awaitable[_T]], tenure: Tenure) -> Awaitable[_T]:
+    work = job(tenure)
+    if not inspect.isawaitable(work):
+        raise _NoCoroutineError(f"{job!r} is no coroutine function; write `async def`, or use tenure.blocking for it")
+    return work
 
 
 class Candidacy:

@@ -32,25 +32,28 @@ class Hold:
         self._holder = holder
         self._clock = clock
         self._steering = steering
+        self._resigned = False
         self._pid = os.getpid()
 
     @property
     def state(self) -> State:
         """SAFE, UNCERTAIN (renewals fail, the deadline is still ahead) or LOST."""
-        return State.LOST if self._forked() else self._holder.state(self._clock.now_ns())
+        return self._holder.state(self._clock.now_ns()) if self.is_valid() else State.LOST
 
     @property
     def reason(self) -> Reason | None:
         """Why the tenure ended; None while it is valid."""
         if self._forked():
             return Reason.FORKED
+        if self._holder.reason is None and self._resigned:
+            return Reason.RESIGNED
         if self._holder.reason is None and not self.is_valid():
             return Reason.EXPIRED  # the clock says so; the keeper has not been scheduled yet
         return self._holder.reason
 
     def is_valid(self, for_s: float = 0) -> bool:
         """Whether this process may act now, and will still be allowed to `for_s` seconds from now without a renewal."""
-        return not self._forked() and self._holder.is_valid(self._clock.now_ns() + to_ns(for_s))
+        return not self._resigned and not self._forked() and self._holder.is_valid(self._clock.now_ns() + to_ns(for_s))
 
     def check(self, for_s: float = 0) -> None:
         """Raise LeadershipLost unless `is_valid(for_s)`; it also proves that the owner is alive (see `stall_after`)."""
@@ -74,6 +77,7 @@ class Hold:
     def resign(self) -> None:
         """Step down: the body is told to stop as at any loss, with reason RESIGNED, and the next candidate leads."""
         if not self._forked():
+            self._resigned = True  # at once: this thread must not act any more, however soon the keeper hears of it
             self._steering.resign()
 
     def _as_lost(self, otherwise: Reason) -> LeadershipLost:

@@ -72,15 +72,16 @@ class Options:
         takeover_delay: float | str,
     ) -> None:
         self.name = registry.checked_name(name)
-        self.candidate = registry.checked_name(candidate or f"{socket.gethostname()}-{os.getpid()}", what="a candidate")
+        who = f"{socket.gethostname()}-{os.getpid()}" if candidate is None else candidate
+        self.candidate = registry.checked_name(who, what="a candidate")
         self.metadata = _checked_metadata(metadata)
-        self.priority = priority
+        self.priority = _checked_priority(priority)
         self.on_overrun = on_overrun
         self.stall_checked = stall_after is not None
         self.takeover_delay_ns = to_ns(takeover_delay)
         self.highest = 0
         """The highest token seen: no tenure begins with one that is not above it."""
-        self._at = at if isinstance(at, Backend) else _resolved(at)
+        self._at = at if isinstance(at, Backend) else registry.resolve(at)
         self.backend  # noqa: B018 -- connected now, so that a bad URL is refused where it was written
         self.budget = self._checked_budget(lease, grace, stall_after)
         self._check_demands(min_grade, scope)
@@ -90,7 +91,7 @@ class Options:
         """The backend, shared by this process; a forked child connects anew."""
         if isinstance(self._at, Backend):
             return self._at
-        return Keeper.current().backend(self._at, registry.connect)
+        return Keeper.current().backend(self._at.url, registry.connect)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -114,6 +115,8 @@ class Options:
 
     def seat(self, owner: Owner) -> Seat:
         """A new candidacy for `owner`; it begins with `stand`."""
+        if not isinstance(self._at, Backend):
+            _tell_where(self._at)
         holder = Holder(
             election=self.name,
             candidate=self.candidate,
@@ -139,7 +142,8 @@ class Options:
         lease_s = able.default_lease_s if lease is None else seconds(lease)
         if able.default_lease_s is None and lease is not None:
             raise ConfigurationError(
-                f"{self.backend.url} gives no leases: a tenure there ends with its process; use lease:// for one"
+                f"{self.backend.url} gives no leases: a tenure there ends with its process. Leave the lease away, or "
+                "use lease:// (from a later version of tenure on; memory:// has leases for tests)"
             )
         if lease_s is not None and lease_s < able.min_lease_s:
             raise ConfigurationError(
@@ -173,18 +177,16 @@ class Options:
             raise ConfigurationError(f"{self.backend.url} elects in no order; leave the priority out")
 
 
-_resolved_before: set[str] = set()
+_told: set[str] = set()
 
 
-def _resolved(url: str | None) -> str:
-    """What `url` means, in full; said once in the log, with its scope, lest somebody be elected elsewhere (L30)."""
-    resolved = registry.resolve(url)
-    if resolved.url not in _resolved_before:
-        _resolved_before.add(resolved.url)
+def _tell_where(resolved: registry.Resolved) -> None:
+    """Say once in the log where this process stands, and in what scope, lest somebody be elected elsewhere (L30)."""
+    if resolved.url not in _told:
+        _told.add(resolved.url)
         _log.info("elections at %s (from %s), among this %s", resolved.url, resolved.origin, resolved.scope)
         for warning in resolved.warnings:
             _log.warning("%s", warning)
-    return resolved.url
 
 
 def checked_value(value: str) -> str:
@@ -196,6 +198,12 @@ def checked_value(value: str) -> str:
     if size > VALUE_LIMIT_BYTES:
         raise ConfigurationError(f"a value has at most {VALUE_LIMIT_BYTES} bytes; publish where to find it instead")
     return value
+
+
+def _checked_priority(priority: object) -> int:
+    if not isinstance(priority, int) or isinstance(priority, bool):
+        raise ConfigurationError(f"a priority is a whole number, the higher the sooner elected, not {priority!r}")
+    return priority
 
 
 def _checked_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:

@@ -453,9 +453,17 @@ async def _lead(election: Election, *, wait: float | None) -> Reason | None:
 
 
 def test_the_log_says_where_elections_are(caplog: pytest.LogCaptureFixture) -> None:
-    """L30: the first use of a URL logs it in full with its scope, and only the first."""
+    """L30: whoever stands logs the URL in full with its scope, the first time; who only looks does not."""
     caplog.set_level(logging.INFO, logger="tenure")
-    for _ in range(2):
-        Election("e", "memory://where-elections-are")
+    election = Election("e", "memory://where-elections-are")
+
+    async def stand_twice() -> None:
+        assert await election.leader() is None
+        assert caplog.records == []
+        for _ in range(2):
+            async with election.lead():
+                pass
+
+    asyncio.run(stand_twice())
     lines = [record.message for record in caplog.records if "where-elections-are" in record.message]
     assert lines == ["elections at memory://where-elections-are (from argument), among this process"]

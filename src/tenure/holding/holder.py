@@ -372,7 +372,7 @@ class Holder:
         if now_ns >= self._attempts.give_up_ns:
             why = WhyNot.UNREACHABLE if self._attempts.call is None or self._attempts.once else WhyNot.LATE
             self._abandon_campaign()
-            self._give_up(why, self._attempts.detail, now_ns)
+            self._give_up(why, self._attempts.detail or ("somebody else leads" if why is WhyNot.LATE else ""), now_ns)
         elif self._attempts.call is None and now_ns >= self._attempts.retry_ns:
             self._campaign()
 

@@ -115,6 +115,10 @@ class Seat:
             self.feed(events.BodyLeft())
             self._tell(self._owner.not_elected, NotElected(self._candidate.election, self._wait_s, detail))
 
+    def is_elsewhere(self) -> bool:
+        """Whether its owner runs on another thread than the main one."""
+        return self._owner.still_runs()
+
     def wind_up(self) -> None:
         """The interpreter ends. A body that still runs, on a daemon thread, is asked to end and keeps its grant: that
         goes with the process, and not before.

@@ -140,7 +140,8 @@ class Keeper:
     def withdraw_all(self, detail: str) -> None:
         self.ending = detail
         for seat in tuple(self._seats):
-            seat.withdraw(detail)
+            if seat.is_elsewhere():  # the main thread unwinds by itself, and its clean-up still leads
+                seat.withdraw(detail)
 
     def _clock_moved(self, clock: Clock) -> None:
         for seat in tuple(self._seats):

@@ -19,7 +19,7 @@ from tenure.body import Tenure
 from tenure.cli.exits import Exit, say
 from tenure.cli.run.policy import PAUSE_S, Policy
 from tenure.election import Election
-from tenure.errors import LeadershipLost
+from tenure.errors import LeadershipLost, Reason
 from tenure.reports import Pauses
 from tenure.supervise import Because, Guardian
 
@@ -36,6 +36,8 @@ FORWARDED = (
 )
 """Signals that the job decides about; while there is no job, the first three end the wrapper."""
 FATAL_WHILE_STANDING = frozenset({signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT})
+PATIENCE_S = 0.3
+"""Who is not elected by then is a standby, and says for whom it waits."""
 ON_LOST_LIMIT_S = 30.0
 """How long the command of --on-lost may take before it is killed; nobody is campaigned for meanwhile."""
 
@@ -55,6 +57,7 @@ class Wrapper:
         self._has_job = False
         self._ended_by: int | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Task[None] | None = None
         self._finished: int | None = None
         """The code of a job that ended by itself while the tenure was valid: that decides, whatever comes after."""
 
@@ -67,6 +70,7 @@ class Wrapper:
         self._say(f"standing for {self._election.name!r} as {self._election.candidate!r} at {self._election.url}")
         try:
             while True:
+                self._waiting = asyncio.create_task(self._say_for_whom())
                 try:
                     async with self._election.lead(wait=self._policy.wait_s) as tenure:
                         return await self._lead(tenure)
@@ -79,8 +83,17 @@ class Wrapper:
                 raise
             return self._finished if self._finished is not None else 128 + self._ended_by
 
+    async def _say_for_whom(self) -> None:
+        """Whoever looks at a standby wants to know whom it waits for."""
+        await asyncio.sleep(PATIENCE_S)
+        leader = await self._election.leader()
+        if leader is not None:
+            self._say(f"{leader.candidate!r} leads (token {leader.token}); waiting")
+
     async def _lead(self, tenure: Tenure) -> int:
         """Run the job, again where the policy says so, and hold the tenure afterwards."""
+        assert self._waiting is not None
+        self._waiting.cancel()
         self._say(f"elected for {tenure.election!r} with token {tenure.token}")
         pauses = Pauses(*PAUSE_S)
         loop = asyncio.get_running_loop()
@@ -137,7 +150,8 @@ class Wrapper:
 
     async def _after_loss(self, lost: LeadershipLost) -> int | None:
         """The exit code, or None to stand again."""
-        self._say(str(lost))
+        if lost.reason in {Reason.RESIGNED, Reason.TRANSFERRED}:  # any other loss stands in the log as a warning
+            self._say(str(lost))
         if self._finished is not None:
             return self._finished
         if self._policy.on_lost is not None:
