@@ -23,6 +23,8 @@ from tenure.holding.events import Deposed, Granted, Wish
 Grade = Literal["A", "B", "C"]
 Scope = Literal["process", "user", "host", "cluster"]
 
+TOKEN_LIMIT = 2**63 - 1
+"""Tokens stay within what SQL's BIGINT and JSON readers of 64 bits can compare."""
 VALUE_LIMIT_BYTES = 4096
 """The longest value that a leader may publish, in UTF-8. It is a decision or an address, not a data set."""
 METADATA_LIMIT_BYTES = 2048
@@ -76,8 +78,8 @@ class Leader(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str]
     value: str | None = None
     since: float | None = None
-    """When it was elected, in seconds of the epoch by the wall clock; None where nobody knows. For display only: that clock
-    may be wrong or set at any time, so nothing is ever decided by it."""
+    """When it was elected, in seconds of the epoch by the wall clock; None where nobody knows. For display only: that
+    clock may be wrong or set at any time, so nothing is ever decided by it."""
     warning: str = ""
     """Something an operator should know, such as a survivor that still holds a dead leader's lock."""
 

@@ -25,8 +25,6 @@ URL_VARIABLE = "TENURE_URL"
 _OPTIONS: Mapping[str, tuple[str, ...]] = {"file": ("poll",), "memory": ("lease",)}
 _LATER = ("cluster", "etcd", "kubernetes", "lease", "member", "nats", "postgres", "redis", "zookeeper")
 _HERE = "file:// and memory://"
-_POLL_S = 2.0
-"""How often a candidate looks at the lock if nothing wakes it: the fall-back of a fall-back."""
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,10 +85,10 @@ def connect(
 
         leases_s = resolved.options.get("lease", DEFAULT_LEASE_S)
         return MemoryBackend(shared_service(resolved.name), lease=leases_s, url=resolved.url)
-    from tenure.backends.file import open_file
+    from tenure.backends.file import DEFAULT_POLL_S, open_file
 
     assert resolved.path is not None, "a file:// URL was resolved without its path"
-    return open_file(resolved.path, poll_s=resolved.options.get("poll", _POLL_S), scope=resolved.scope)
+    return open_file(resolved.path, poll_s=resolved.options.get("poll", DEFAULT_POLL_S), scope=resolved.scope)
 
 
 def _given(given: str, origin: str, around: Surroundings) -> Resolved:

@@ -16,8 +16,8 @@ from tenure.errors import ConfigurationError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _NAME_LIMIT = 128
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_NAME_LIMIT - 1}}}")
 _PORT_LIMIT = 65535
 
 
@@ -65,12 +65,17 @@ def parse(text: str) -> ParsedUrl:
     )
 
 
+def is_name(text: str) -> bool:
+    """Whether `text` can be the name of an election or of a candidate; see `checked_name`."""
+    return _NAME.fullmatch(text) is not None
+
+
 def checked_name(name: str, *, what: str = "an election") -> str:
     """`name`, if it can be the name of `what`: [A-Za-z0-9][A-Za-z0-9._-]{0,127}.
 
     Such a name is the same as a file, as a key of every service and in a command line. Raises ConfigurationError.
     """
-    if _NAME.fullmatch(name) is not None:
+    if is_name(name):
         return name
     possible = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-").rstrip("-")[:_NAME_LIMIT]
     raise ConfigurationError(

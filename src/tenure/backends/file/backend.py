@@ -37,6 +37,7 @@ from tenure.errors import BackendRefused, BackendUnreachable
 from tenure.holding.events import Transfer, Wish
 
 DEFAULT_POLL_S = 2.0
+"""How often a candidate looks at the lock if nothing wakes it: the fall-back of a fall-back."""
 NAME_LIMIT_BYTES = 512
 """The longest name of a candidate; with metadata and value it must fit the leader's record."""
 
@@ -47,8 +48,6 @@ class FileBackend(Backend):
     def __init__(self, path: Path, *, poll_s: float, scope: Scope, clock: Clock, footing: filesystems.Footing) -> None:
         root = os.path.abspath(path)  # links are not resolved: one that is pointed elsewhere must be seen to be
         self.url = Path(root).as_uri() + ("" if poll_s == DEFAULT_POLL_S else f"?poll={poll_s:g}s")
-        self.warning = footing.warning
-        """What an operator should know about this directory; mostly empty."""
         self.clock = clock
         self.capabilities = Capabilities(
             grade=footing.grade, scope=scope, default_lease_s=None, ordered=True, transfer=True, watch="push"

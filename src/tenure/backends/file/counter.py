@@ -13,6 +13,7 @@ import os
 import struct
 import zlib
 
+from tenure.backends.base import TOKEN_LIMIT
 from tenure.backends.file import steps
 from tenure.backends.file.place import Place, retried
 from tenure.errors import BackendRefused
@@ -24,8 +25,6 @@ SLOT_BYTES = _SLOT.size
 OFFSETS = (0, 4096)
 """Two blocks: a sector or page that is torn or rots takes one slot with it, not both."""
 FILE_BYTES = OFFSETS[1] + 4096
-TOKEN_LIMIT = 2**63 - 1
-"""Tokens stay within what SQL's BIGINT and JSON readers of 64 bits can compare."""
 
 
 def pack(token: int) -> bytes:

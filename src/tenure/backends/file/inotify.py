@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
-import itertools
 import os
 import struct
 import threading
@@ -17,7 +16,6 @@ from collections.abc import Callable
 
 from tenure.errors import BackendUnreachable
 
-MODIFY = 0x2
 ATTRIB = 0x4
 CLOSE_WRITE = 0x8
 MOVED_FROM = 0x40
@@ -61,17 +59,11 @@ class Inotify:
         self._tried_s = -_RETRY_S
         self._mutex = threading.Lock()  # between workers only: a stuck one may have been replaced
         self._watches: dict[int, dict[int, WatchedInode]] = {}
-        self._serial = itertools.count()
         self._closed = False
 
     @property
     def works(self) -> bool:
         return self._fd >= 0
-
-    @property
-    def fileno(self) -> int:
-        """-1 where the kernel gave none."""
-        return self._fd
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the loop read the news; does nothing when it does already, or when the kernel has just refused."""
@@ -104,10 +96,6 @@ class Inotify:
             del self._watches[watch.wd]
             if self._fd >= 0:
                 self._libc.inotify_rm_watch(self._fd, watch.wd)  # fails where the file is gone already: the same to us
-
-    def is_live(self, watch: WatchedInode) -> bool:
-        """Whether the watch still stands; it falls with its file."""
-        return id(watch) in self._watches.get(watch.wd, ())
 
     def close(self) -> None:
         """Close the descriptor; nobody is told anything any more."""

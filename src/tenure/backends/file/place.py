@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections.abc import Callable
 
 from tenure.backends.file import steps
-from tenure.errors import BackendRefused
+from tenure.backends.url import checked_name, is_name
+from tenure.errors import BackendRefused, ConfigurationError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 TEMPORARY = ".tmp-"
 """How the names of files begin that are not finished yet. They live in candidates/, where the dead are reaped."""
 
@@ -23,13 +22,8 @@ class Place:
     __slots__ = ("candidates", "directory", "election", "leader", "lock", "private", "root", "token", "wish")
 
     def __init__(self, root: str, election: str, *, private: bool) -> None:
-        if _NAME.fullmatch(election) is None:
-            raise BackendRefused(
-                f"{election!r} cannot name an election: use up to 128 letters, digits, dots, hyphens and underscores, "
-                f"beginning with a letter or digit"
-            )
         self.root = root
-        self.election = election
+        self.election = _checked(election)
         self.private = private
         self.directory = f"{root}/{election}"
         self.lock = f"{self.directory}/lock"
@@ -126,10 +120,17 @@ def places(root: str) -> tuple[str, ...]:
     """The elections below `root`; a directory that holds no candidates/ is somebody else's."""
     try:
         with os.scandir(root) as found:
-            names = [entry.name for entry in found if _NAME.fullmatch(entry.name)]
+            names = [entry.name for entry in found if is_name(entry.name)]
     except FileNotFoundError:  # nobody has stood for anything there yet
         return ()
     return tuple(name for name in names if os.path.isdir(f"{root}/{name}/candidates"))
+
+
+def _checked(election: str) -> str:
+    try:
+        return checked_name(election)  # nothing that leaves the directory gets past here, whoever checked before
+    except ConfigurationError as error:
+        raise BackendRefused(str(error)) from None
 
 
 def remove(path: str) -> None:

@@ -7,6 +7,7 @@ import os
 
 import msgspec
 
+from tenure.backends.base import TOKEN_LIMIT
 from tenure.backends.file import counter, queue, record, steps, wishes
 from tenure.backends.file.identity import is_dead, this_process
 from tenure.backends.file.outcomes import HEIR_NS
@@ -97,8 +98,8 @@ def floor(place: Place, token: int) -> None:
                 f"{place.election} has given token {highest} already; a floor of {token} would go back. "
                 f"Nothing was changed"
             )
-        if token >= counter.TOKEN_LIMIT:
-            raise BackendRefused(f"{token} is beyond the largest token, {counter.TOKEN_LIMIT}; nothing was changed")
+        if token >= TOKEN_LIMIT:
+            raise BackendRefused(f"{token} is beyond the largest token, {TOKEN_LIMIT}; nothing was changed")
         counter.replace(place, token)
         _write_floor(place, fd, token, 1 if last is None else last.seq + 1)
     finally:

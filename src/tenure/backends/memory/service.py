@@ -17,7 +17,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-from tenure.backends.base import Candidate, Gone, Leader, Reading
+from tenure.backends.base import TOKEN_LIMIT, Candidate, Gone, Leader, Reading
 from tenure.backends.memory.alarms import Alarms
 from tenure.backends.memory.bell import Bell
 from tenure.backends.memory.faults import Faults
@@ -29,8 +29,6 @@ from tenure.holding.events import Deposed, Transfer, Wish
 
 _WITHDRAWN_KEPT = 4096
 """How many withdrawn nonces are remembered: a request behind 4,096 later withdrawals is in flight no more."""
-_TOKEN_LIMIT = 2**63 - 1
-"""Those who check tokens keep them in signed 64-bit columns."""
 
 _numbers = itertools.count(1)
 
@@ -152,10 +150,10 @@ class MemoryService:
                     f"{record.held.candidate.name!r} leads {election!r} with token {record.token}; "
                     "let it resign before the floor is set"
                 )
-            if not record.token <= token < _TOKEN_LIMIT:
+            if not record.token <= token < TOKEN_LIMIT:
                 raise BackendRefused(
                     f"the floor {token} of {election!r} must be from {record.token}, the highest token given, "
-                    f"to {_TOKEN_LIMIT - 1}; nothing was changed"
+                    f"to {TOKEN_LIMIT - 1}; nothing was changed"
                 )
             record.token = token
             record.changed()
