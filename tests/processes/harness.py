@@ -194,7 +194,7 @@ class Trial(Scene):
                 process = subprocess.Popen(
                     [sys.executable, str(PROGRAMS / "fault_nursery.py"), str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
-                    env={**self.environment(), "PYTHONPATH": str(ROOT)},
+                    env={**self.environment(), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
                     pass_fds=(theirs.fileno(),),
                 )
             self._nursery = Nursery(process, ours, self.ledger)

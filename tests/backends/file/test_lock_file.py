@@ -69,8 +69,9 @@ def swap_root(root: Path) -> None:
 
 
 def wipe(root: Path) -> None:
-    """Remove the election with all its files."""
-    shutil.rmtree(root / ELECTION)
+    """Remove the election with all its files, at once: candidates come back to a directory that is still there."""
+    (root / ELECTION).rename(root / "wiped")
+    shutil.rmtree(root / "wiped")
 
 
 @pytest.mark.parametrize(
