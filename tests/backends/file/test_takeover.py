@@ -164,8 +164,10 @@ def test_a_stopped_leader_keeps_the_lock(tmp_path: Path) -> None:
         assert standby.elected() == 2
 
 
-def test_L15_a_change_wakes_two_of_many(tmp_path: Path) -> None:
-    """Of twenty who stand at most two wake when the leader dies; the eighteen others do not even look."""
+def test_L15_a_change_wakes_three_of_many(tmp_path: Path) -> None:
+    """Of twenty who stand the first two wake when the leader dies, and the third to take the second's place; the
+    seventeen others do not even look.
+    """
     with company(tmp_path) as players:
         leader = players.start("leader", poll=600)
         leader.elected()
@@ -177,7 +179,24 @@ def test_L15_a_change_wakes_two_of_many(tmp_path: Path) -> None:
 
         after = counts_at_rest(standbys)
         woken = [number for number, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
-        assert set(woken) <= {0, 1}
+        assert set(woken) <= {0, 1, 2}
+
+
+def test_L22_who_moves_up_to_second_place_knows_it_at_once(tmp_path: Path) -> None:
+    """The first of three leads, the next sleeps, and the new leader dies: the third leads long before it would poll."""
+    with company(tmp_path) as players:
+        leader = players.start("leader", poll=600)
+        leader.elected()
+        first, sleeper, third = [players.stand(name, poll=600) for name in ("first", "sleeper", "third")]
+        counts_at_rest([third])
+        sleeper.signal(signal.SIGSTOP)
+        leader.kill()
+        assert first.elected() == 2
+        counts_at_rest([third])
+
+        first.kill()
+
+        assert third.elected() == 3
 
 
 def counts_at_rest(players: list[Player]) -> list[int]:

@@ -1,8 +1,9 @@
 """One candidate's way to the lock: everything about a campaign that may block, so all of it runs on the worker.
 
-Who is first in the queue watches the lock. Everybody else watches the one before, and the second the lock as well: it
-tries a little later, in case the first is asleep. So a change wakes two, however many stand (L15). Whoever finds the
-lock free though others are ahead waits a little, then takes it: a paused one freezes nobody (L22).
+The first two in the queue watch the lock; the second tries a little later, in case the first is asleep. Everybody
+watches the two before, so that whoever moves up to the second place learns it, even if those two sleep or die. So the
+end of a tenure wakes two and its successor's leaving of the queue two, however many stand (L15). Whoever finds the lock
+free though others are ahead waits a little, then takes it: a paused one freezes nobody (L22).
 
 Every look is made *after* its watches were set, so no change falls in between.
 """
@@ -37,6 +38,8 @@ from tenure.holding.events import Granted
 PATIENCE_S = 0.1
 """How long who is ahead may sleep while the lock is free; a busy machine wakes a process within some 10 ms."""
 STEP_S = 0.02
+WATCHED_AHEAD = 2
+"""The third must learn of the first one's going at once, or a second that sleeps would be all that watches the lock."""
 FARTHEST = 10
 """Those further behind wait a little longer each, so that they do not all try at once; up to this many steps."""
 
@@ -126,10 +129,8 @@ class Contest:
             outcome = self._spring()
             if outcome is not None:
                 return outcome
-        position, before = self._find_place()
-        heir, hold_s = self._succession()
+        position, heir, hold_s, watching = self._take_place()
         self._front = front = position == 0 or heir
-        watching = self._watch(before, at_lock=position <= 1 or heir)
         if hold_s is not None:
             return Wait(front=False, blind=not watching, hold_s=hold_s)
         if front or eager:
@@ -170,14 +171,29 @@ class Contest:
         names = [name for name in queue.tidied(self.place) if name < self._entry]
         return any(queue.lives(self.place, name) for name in names)
 
-    def _find_place(self) -> tuple[int, str]:
-        """The position in the queue (0 is first, exact only for 0 and 1) and the name of the living one before."""
+    def _take_place(self) -> tuple[int, bool, float | None, bool]:
+        """The position in the queue, what `_succession` says, and whether every change from now on will be told."""
+        for left in range(2, -1, -1):
+            position, ahead = self._find_place()
+            heir, hold_s = self._succession()
+            watching = self._watch(ahead, at_lock=position <= 1 or heir)
+            live = all(queue.lives(self.place, name) for name in ahead)
+            if live or left == 0:  # at the last they die faster than they can be watched
+                return position, heir, hold_s, watching and live
+        raise AssertionError("the loop returns")
+
+    def _find_place(self) -> tuple[int, list[str]]:
+        """The position in the queue (0 is first, exact for 0 and 1) and the names of the two living ones before."""
         names = self._names()
-        index = names.index(self._entry)
-        while index > 0 and not queue.lives(self.place, names[index - 1]):
-            del names[index - 1]
+        index = position = names.index(self._entry)
+        ahead: list[str] = []
+        while index > 0 and len(ahead) < WATCHED_AHEAD:
             index -= 1
-        return index, names[index - 1] if index else ""
+            if queue.lives(self.place, names[index]):
+                ahead.append(names[index])
+            else:
+                position -= 1
+        return position, ahead
 
     def _names(self) -> list[str]:
         """The queue, with this candidate in it; it comes back to its place where somebody removed its file."""
@@ -203,10 +219,10 @@ class Contest:
         self._moved = self._moved or self._inode not in (None, inode)
         self._inode = inode
 
-    def _watch(self, before: str, *, at_lock: bool) -> bool:
+    def _watch(self, ahead: list[str], *, at_lock: bool) -> bool:
         wanted = {f"{self.place.candidates}/{self._entry}": (PRESENCE_MASK, self._news("self"))}
-        if before:
-            wanted[f"{self.place.candidates}/{before}"] = (PRESENCE_MASK, self._news("ahead"))
+        for name in ahead:
+            wanted[f"{self.place.candidates}/{name}"] = (PRESENCE_MASK, self._news("ahead"))
         if at_lock:
             if self._lock < 0:  # a watch needs the file
                 self._lock = self.place.open_lock()
