@@ -18,6 +18,16 @@ PROGRAMS = Path(__file__).parent / "programs"
 TENURE = (sys.executable, "-m", "tenure")
 
 
+SUBJECT = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+for capability in (1, 2):  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root may read everything
+    libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; who is not root has none to drop
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Runs a command to which permissions apply, even where root runs the tests."""
+
+
 class Ended(NamedTuple):
     """A command that has ended."""
 
@@ -39,8 +49,29 @@ def environment(**changes: str) -> dict[str, str]:
 
 def tenure(*arguments: str, **changes: str) -> Ended:
     """Run the command to its end."""
+    return ended(*TENURE, *arguments, **changes)
+
+
+def tenure_as_subject(*arguments: str, **changes: str) -> Ended:
+    """Run the command to its end, as one who may not read what permissions forbid."""
+    return ended(sys.executable, "-c", SUBJECT, *TENURE, *arguments, **changes)
+
+
+@contextmanager
+def closed(place: Path) -> Iterator[None]:
+    """A directory that nobody may look into."""
+    mode = place.stat().st_mode
+    place.chmod(0)
+    try:
+        yield
+    finally:
+        place.chmod(mode)
+
+
+def ended(*command: str, **changes: str) -> Ended:
+    """Run a command to its end."""
     done = subprocess.run(
-        [*TENURE, *arguments],
+        command,
         env=environment(**changes),
         stdin=subprocess.DEVNULL,
         capture_output=True,

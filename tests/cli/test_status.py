@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tenure.backends.memory import shared_service
 from tenure.backends.memory.faults import Fail
 from tenure.cli import main
 from tenure.cli.output import when
-from tests.cli.scene import candidate, eventually, leader, stands, tenure
+from tests.cli.scene import candidate, closed, eventually, leader, stands, tenure, tenure_as_subject
 
 
 def test_somebody_leads(url: str) -> None:
@@ -118,6 +119,39 @@ def test_an_empty_place_has_nothing_to_list(url: str) -> None:
     assert "nobody ever stood" in shown.err
 
 
+def test_an_election_that_may_not_be_read_is_listed_as_unknown(url: str, tmp_path: Path) -> None:
+    """Code 77, and the others are shown all the same: somebody may lead where this user may not look."""
+    with leader(url, "mine", "a"), leader(url, "theirs", "a"), closed(tmp_path / "elections" / "theirs"):
+        every = tenure_as_subject("status", "--at", url)
+        one = tenure_as_subject("status", "theirs", "--at", url)
+
+    assert (every.code, one.code) == (77, 77)
+    assert [line.split()[:2] for line in every.out.splitlines()[1:3]] == [["mine", "led"], ["theirs", "unknown"]]
+    assert "Permission denied" in every.err
+    assert "nobody ever stood" not in every.err
+
+
+def test_a_place_that_may_not_be_read_is_not_empty(url: str, tmp_path: Path) -> None:
+    """Code 77, for nobody knows what is in there."""
+    with leader(url, "theirs", "a"), closed(tmp_path / "elections"):
+        every = tenure_as_subject("status", "--at", url)
+
+    assert every.code == 77
+    assert "nobody ever stood" not in every.err
+
+
+def test_two_of_one_name_are_told_apart(url: str) -> None:
+    """Each bears its number, the leader too."""
+    with leader(url, "nightly", "a"), candidate(url, "nightly", "a"), candidate(url, "nightly", "b"):
+        eventually(lambda: stands(url, "nightly", "a") and stands(url, "nightly", "b"))
+        shown = tenure("status", "nightly", "--at", url).out
+
+    assert "a (1 of 2 of this name)" in shown
+    assert "a (2 of 2 of this name)" in shown
+    assert "b  (" not in shown
+    assert "b (" not in shown
+
+
 def test_L11_an_unreachable_backend_is_never_answered_with_an_old_leader(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -140,8 +174,8 @@ def test_L30_the_scope_is_shown(url: str, tmp_path: Path) -> None:
     own = tenure("status", "nightly", XDG_STATE_HOME=str(tmp_path))
     shared = tenure("status", "nightly", TENURE_URL=url)
 
-    assert f"{(tmp_path / 'tenure').as_uri()} (scope user, grade B, from default)" in own.out
-    assert f"{url} (scope host, grade B, from TENURE_URL)" in shared.out
+    assert re.search(rf"{(tmp_path / 'tenure').as_uri()} \(scope user.*, grade B, from default\)", own.out)
+    assert re.search(rf"{url} \(scope host.*, grade B, from TENURE_URL\)", shared.out)
 
 
 def test_L30_a_pod_is_not_given_an_election_of_its_own(tmp_path: Path) -> None:
@@ -153,13 +187,26 @@ def test_L30_a_pod_is_not_given_an_election_of_its_own(tmp_path: Path) -> None:
 
 
 def test_L30_a_container_is_told_of(url: str) -> None:
-    """In a container a warning says that the scope is this container; -q leaves it to the JSON."""
-    loud = tenure("status", "nightly", "--at", url, container="podman")
-    quiet = tenure("status", "nightly", "--at", url, "-q", "-o", "json", container="podman")
+    """Who stands in a container is warned that the scope is this container; who looks sees it beside the URL."""
+    stands = tenure("run", "nightly", "--at", url, "--", "true", container="podman")
+    looks = tenure("status", "nightly", "--at", url, container="podman")
+    asks = tenure("status", "nightly", "--at", url, "-o", "json", container="podman")
 
-    assert "this is a container" in loud.err
+    assert "this is a container" in stands.err
+    assert "(scope host in a container, " in looks.out
+    assert "this is a container" not in looks.err + asks.err
+    assert "this is a container" in asks.json()["at"]["warnings"][0]
+
+
+@pytest.mark.parametrize("command", ["status", "watch", "resign", "transfer"])
+def test_L30_who_only_looks_or_asks_is_not_warned(url: str, command: str) -> None:
+    """Only who stands can lead beside somebody else; -v says it to the others too."""
+    arguments = {"watch": ["--count", "1"], "transfer": ["--to", "a"]}.get(command, [])
+    quiet = tenure(command, "nightly", "--at", url, *arguments, container="podman")
+    loud = tenure(command, "nightly", "--at", url, *arguments, "-v", container="podman")
+
     assert "this is a container" not in quiet.err
-    assert "this is a container" in quiet.json()["at"]["warnings"][0]
+    assert "this is a container" in loud.err
 
 
 def test_L30_an_election_inside_this_process_is_told_of() -> None:

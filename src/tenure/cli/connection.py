@@ -36,11 +36,15 @@ class Where(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.url} (scope {self.scope}, grade {self.grade}, from {self.origin})"
+        within = " in a container" if self.warnings else ""
+        return f"{self.url} (scope {self.scope}{within}, grade {self.grade}, from {self.origin})"
 
 
 class Connection:
-    """The backend at `at`, by the rules of `registry.resolve`. Warnings about its scope go to the log, with `warn`.
+    """The backend at `at`, by the rules of `registry.resolve`.
+
+    Who only looks is not warned of a scope: it is printed beside the answer, and who stands is warned by the library.
+    The one exception, unless `warn` is off, is a look into this process itself, which sees nobody, whoever leads.
 
     Raises ConfigurationError for a URL that cannot be meant, and BackendRefused for a place that is no authority.
     """
@@ -48,7 +52,7 @@ class Connection:
     def __init__(self, at: str | None, *, warn: bool = True) -> None:
         resolved = registry.resolve(at)
         for warning in resolved.warnings if warn else ():
-            _log.warning("%s", warning)
+            _log.info("%s", warning)
         if warn and resolved.scope == "process":
             _log.warning("%s is inside this process, which no other takes part in", resolved.url)
         self._keeper = Keeper.current()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import click
 import msgspec
 
@@ -25,6 +27,11 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     candidates: tuple[Standing, ...] = ()
     """Who waits, in the order in which they would be elected."""
     error: str | None = None
+
+    @property
+    def is_unheard_of(self) -> bool:
+        """Whether nobody ever stood for it; then the name may be wrong, or the URL."""
+        return self.token == 0 and self.leader is None and not self.candidates
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -50,7 +57,7 @@ def command(names: tuple[str, ...], at: str | None, output: Format) -> int:
     _print(connection.where, seen, output, detailed=len(names) == 1)
     for one in seen:
         exits.say(one.error or "")
-        if one.token == 0 and one.leader is None and not one.candidates:
+        if one.is_unheard_of:
             exits.say(f"nobody ever stood for {one.election!r} at {connection.where.url}; are name and URL right?")
     if not seen:
         exits.say(f"nobody ever stood for an election at {connection.where.url}")
@@ -108,8 +115,9 @@ def _row(one: Seen) -> tuple[str, ...]:
 
 def _details(one: Seen) -> list[tuple[str, str]]:
     lines = [("election", one.election), ("state", word(one.state))]
+    names = _told_apart([one.leader, *one.candidates])
     if one.leader is not None:
-        lines.append(("leader", plain(one.leader.candidate)))
+        lines.append(("leader", next(names)))
         lines.append(("since", when(one.leader.since)))
         lines += [(plain(key), plain(value)) for key, value in sorted(one.leader.metadata.items())]
         if one.leader.value is not None:
@@ -119,6 +127,15 @@ def _details(one: Seen) -> list[tuple[str, str]]:
     if one.token is not None:
         lines.append(("token", str(one.token)))
     for place, standing in enumerate(one.candidates, start=1):
-        about = [plain(standing.candidate), f"priority={standing.priority}", metadata_in_words(standing)]
+        about = [next(names), f"priority={standing.priority}", metadata_in_words(standing)]
         lines.append((f"candidate {place}", " ".join(filter(None, about))))
     return lines
+
+
+def _told_apart(all_of_them: Sequence[Leader | Standing | None]) -> Iterator[str]:
+    """Their names, numbered where several bear the same."""
+    names = [one.candidate for one in all_of_them if one is not None]
+    for place, name in enumerate(names):
+        several = names.count(name)
+        which = f" ({names[: place + 1].count(name)} of {several} of this name)" if several > 1 else ""
+        yield f"{plain(name)}{which}"

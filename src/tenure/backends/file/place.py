@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Callable
 
 from tenure.backends.file import steps
@@ -117,13 +118,25 @@ class Unfinished:
 
 
 def places(root: str) -> tuple[str, ...]:
-    """The elections below `root`; a directory that holds no candidates/ is somebody else's."""
+    """The elections below `root`, also those that this user may not look into, for else nobody seems to stand there.
+
+    A directory that holds no candidates/ is somebody else's.
+    """
     try:
         with os.scandir(root) as found:
             names = [entry.name for entry in found if is_name(entry.name)]
     except FileNotFoundError:  # nobody has stood for anything there yet
         return ()
-    return tuple(name for name in names if os.path.isdir(f"{root}/{name}/candidates"))
+    return tuple(name for name in names if _may_be_election(f"{root}/{name}"))
+
+
+def _may_be_election(directory: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(f"{directory}/candidates").st_mode)
+    except PermissionError:
+        return os.path.isdir(directory) or not os.access(os.path.dirname(directory), os.X_OK)
+    except OSError:
+        return False
 
 
 def _checked(election: str) -> str:
