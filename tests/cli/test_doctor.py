@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.scene import leader, tenure
+from tests.cli.scene import closed, leader, tenure, tenure_as_subject
 
 VOLATILE = Path("/dev/shm")  # noqa: S108  nothing is made there
 
@@ -106,3 +106,26 @@ def test_L30_the_scope_is_a_finding(url: str) -> None:
     assert found["state"] == "look"
     assert "this is a container" in found["found"]
     assert "--at URL" in found["mend"]
+
+
+def test_missing_rights_are_not_mended_by_a_floor(url: str, tmp_path: Path) -> None:
+    """The system's own words say what is missing; a floor is for a counter that is damaged."""
+    with leader(url, "nightly", "a"), closed(tmp_path / "elections" / "nightly"):
+        shown = tenure_as_subject("doctor", "--at", url, "-o", "json")
+
+    assert shown.code == 1
+    (found,) = (one for one in shown.json() if one["what"] == "nightly")
+    assert found["state"] == "bad"
+    assert "Permission denied" in found["found"]
+    assert found["mend"] is None
+
+
+def test_a_name_for_which_nobody_ever_stood_is_marked(url: str) -> None:
+    """Nothing is bad, and somebody should look whether the name is right."""
+    with leader(url, "nightly", "a"):
+        shown = tenure("doctor", "nigthly", "--at", url)
+        found = findings("nigthly", "--at", url)["nigthly"]
+
+    assert shown.code == 0
+    assert found["state"] == "look"
+    assert found["found"].startswith(f"nobody ever stood for it at {url}")

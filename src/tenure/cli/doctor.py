@@ -182,10 +182,11 @@ def _elections(connection: Connection, name: str | None) -> Iterator[Finding]:
         try:
             reading = connection.read(election)
         except BackendError as error:
-            floor = f"tenure doctor {election} --at {connection.where.url} --floor N"
-            mend = f"a damaged counter: {floor}, with N the highest token that may have been given"
-            refused = isinstance(error, BackendRefused)
-            yield Finding(what=election, state="bad", found=str(error), mend=mend if refused else None)
+            yield Finding(what=election, state="bad", found=str(error), mend=_mend(connection, election, error))
+            continue
+        if not reading.token and reading.leader is None and not reading.candidates:
+            found = f"nobody ever stood for it at {connection.where.url}; are name and URL right?"
+            yield Finding(what=election, state="look", found=found)
             continue
         waiting = f"{len(reading.candidates)} waiting"
         found = f"led by {leader_in_words(reading.leader)}, {waiting}; highest token {reading.token}"
@@ -195,3 +196,11 @@ def _elections(connection: Connection, name: str | None) -> Iterator[Finding]:
             state="look" if warning else "ok",
             found="; ".join(filter(None, (found, warning))),
         )
+
+
+def _mend(connection: Connection, election: str, error: BackendError) -> str | None:
+    """What mends an election that the backend itself found damaged; what the system refused, its own words mend."""
+    if not isinstance(error, BackendRefused) or isinstance(error.__cause__, OSError):
+        return None
+    floor = f"tenure doctor {election} --at {connection.where.url} --floor N"
+    return f"a damaged counter: {floor}, with N the highest token that may have been given"
