@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tenure import Leader, Led, Unknown, Vacant
+from tenure import BackendUnreachable, Leader, Led, Unknown, Vacant
+from tenure.backends.memory import shared_service
+from tenure.backends.memory.faults import Fail
+from tenure.cli import main
 from tenure.cli.connection import QUEUE_LIMIT, Views
 from tenure.cli.watch import Gaps
-from tests.cli.scene import LIMIT_S, TENURE, candidate, eventually, leader, stands, started, tenure
+from tests.cli.scene import (
+    LIMIT_S,
+    SUBJECT,
+    TENURE,
+    candidate,
+    closed,
+    eventually,
+    leader,
+    stands,
+    started,
+    tenure,
+    tenure_as_subject,
+)
 
 A, B = (Led(Leader(candidate=name, token=token, metadata={})) for name, token in (("a", 1), ("b", 2)))
 MS = 1_000_000
@@ -44,6 +61,8 @@ def test_each_change_is_a_line(url: str) -> None:
         "gap_ms": None,
         "for_s": None,
         "last": None,
+        "last_view": None,
+        "error": None,
     }
     tokens = [one["leader"]["token"] for one in seen if one["leader"] is not None]
     assert sorted(set(tokens)) == tokens == [1, 2]
@@ -120,6 +139,43 @@ def test_L11_it_says_unknown_instead_of_the_old_leader(url: str, tmp_path: Path)
     assert change["leader"] is None
     assert change["last"] is None or change["last"]["candidate"] == "a"
     assert change["for_s"] >= 0
+    assert change["last_view"] is not None
+
+
+def test_a_first_look_that_is_refused_ends_it(url: str, tmp_path: Path) -> None:
+    """Code 77 with the reason, and not a line on stdout: no later look would fare better."""
+    with leader(url, "nightly", "a"), closed(tmp_path / "elections" / "nightly"):
+        watch = tenure_as_subject("watch", "nightly", "--at", url)
+
+    assert (watch.code, watch.out) == (77, "")
+    assert "Permission denied" in watch.err
+
+
+def test_an_outage_is_one_line_with_its_reason(capfd: pytest.CaptureFixture[str]) -> None:
+    """However often it is asked again within the time that it watches."""
+    faults = shared_service("cli-outage").faults
+    for operation in ("read", "watch"):
+        faults.add(operation, Fail(BackendUnreachable("no route to the service")))
+
+    code = main(["watch", "nightly", "--at", "memory://cli-outage", "--for", "1s"])
+
+    assert code == 0
+    (line,) = capfd.readouterr().out.splitlines()
+    assert line.endswith("  nightly  unknown: no route to the service; never seen before")
+    assert faults.count("watch") > 1
+
+
+def test_a_refusal_after_the_first_look_is_only_told(url: str, tmp_path: Path) -> None:
+    """What was readable once may be so again: the watch goes on, and says what is so."""
+    place = tmp_path / "elections" / "nightly"
+    with (
+        leader(url, "nightly", "a"),
+        started(sys.executable, "-c", SUBJECT, *TENURE, "watch", "nightly", "--at", url) as watch,
+    ):
+        assert "led by a" in line_of(watch)
+        with closed(place):
+            assert re.search("unknown: .*Permission denied.*; last seen .* s ago: a .token 1.", line_of(watch))
+        assert "led by a" in line_of(watch)
 
 
 @pytest.mark.parametrize(

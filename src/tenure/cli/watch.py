@@ -20,11 +20,13 @@ from tenure.cli.exits import Exit, Stop
 from tenure.cli.options import DURATION, at_option, name_argument, output_option, talk_options
 from tenure.cli.output import Format, document, leader_in_words, line_of_json, plain, word, write
 from tenure.durations import NS_PER_S
-from tenure.errors import BackendUnreachable
+from tenure.errors import BackendError, BackendRefused, BackendUnreachable
 from tenure.options import CALL_LIMIT_S
 from tenure.views import Led, Unknown, Vacant, View
 
 NS_PER_MS = 1_000_000
+WHY_S = 1.0
+"""How long a line that says "unknown" waits for the reason."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +43,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """How long nobody has been able to tell."""
     last: Leader | None = None
     """With "unknown": who led when the backend last answered. Nobody knows whether it still does."""
+    last_view: str | None = None
+    """With "unknown": what was seen last, "led" or "vacant"; null where nothing was ever seen."""
+    error: str | None = None
+    """With "unknown": why the backend cannot tell, where it says so."""
 
 
 class Gaps:
@@ -79,18 +85,18 @@ class Gaps:
 def command(name: str, at: str | None, count: int | None, for_s: float | None, output: Format) -> None:
     """Print who leads the election NAME now, and then each change as it comes.
 
-    A line with "unknown" means that the backend cannot be asked: somebody may lead, and nobody here knows who.
+    A line with "unknown" means that the backend cannot be asked: somebody may lead, and nobody here knows who. Where
+    the first look is refused it ends with 77 or 78; a backend that is out of reach is waited for.
     """
     began_ns = time.monotonic_ns()
     until_ns = None if for_s is None else began_ns + round(for_s * NS_PER_S)
     shown: list[Change] = []
     try:
-        with _ending_on_signals(), Connection(at).watch(name) as views:
+        connection = Connection(at)
+        with _ending_on_signals(), connection.watch(name) as views:
             if output != "json":
                 views.end_with_reader(sys.stdout.fileno())
-            gaps = Gaps()
-            for came_ns, view in _changes(views, began_ns, until_ns):
-                change = _change(name, view, gaps.see(came_ns, view))
+            for change in _changes(name, connection, _views(views, began_ns, until_ns)):
                 if output == "json":
                     shown.append(change)
                 else:
@@ -105,7 +111,7 @@ def command(name: str, at: str | None, count: int | None, for_s: float | None, o
             document(shown)
 
 
-def _changes(views: Views, began_ns: int, until_ns: int | None) -> Iterator[tuple[int, View]]:
+def _views(views: Views, began_ns: int, until_ns: int | None) -> Iterator[tuple[int, View]]:
     """The views that differ from the one before: one also comes when nothing but the queue of candidates changed.
 
     However short the time is, the first view is waited for. Raises BackendUnreachable where not even that comes.
@@ -123,7 +129,36 @@ def _changes(views: Views, began_ns: int, until_ns: int | None) -> Iterator[tupl
         came = views.next(until_ns)
 
 
-def _change(election: str, view: View, gap_ms: float | None) -> Change:
+def _changes(election: str, connection: Connection, views: Iterator[tuple[int, View]]) -> Iterator[Change]:
+    """What is to be printed. An outage is one line, and another one where its reason changes.
+
+    Raises BackendRefused where the first look was refused: no later one would fare better.
+    """
+    gaps = Gaps()
+    told: Change | None = None
+    for came_ns, view in views:
+        gap_ms = gaps.see(came_ns, view)
+        why = _why(connection, election) if isinstance(view, Unknown) else None
+        if told is None and isinstance(why, BackendRefused):
+            raise why
+        change = _change(election, view, gap_ms, why)
+        if told is None or change.view != "unknown" or (told.view, told.error) != ("unknown", change.error):
+            told = change
+            yield change
+
+
+def _why(connection: Connection, election: str) -> BackendError | None:
+    """Why the backend could not tell; None where it can by now, or says nothing at all."""
+    try:
+        connection.reading(election).result(WHY_S)
+    except BackendError as error:
+        return error
+    except TimeoutError:
+        return None
+    return None
+
+
+def _change(election: str, view: View, gap_ms: float | None, why: BackendError | None) -> Change:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     match view:
         case Led(leader):
@@ -131,8 +166,15 @@ def _change(election: str, view: View, gap_ms: float | None) -> Change:
         case Vacant():
             return Change(time=now, election=election, view="vacant")
         case Unknown(last, for_s):
-            who = last.leader if isinstance(last, Led) else None
-            return Change(time=now, election=election, view="unknown", for_s=for_s, last=who)
+            return Change(
+                time=now,
+                election=election,
+                view="unknown",
+                for_s=for_s,
+                last=last.leader if isinstance(last, Led) else None,
+                last_view=None if last is None else "led" if isinstance(last, Led) else "vacant",
+                error=None if why is None else str(why),
+            )
         case _:
             assert_never(view)
 
@@ -152,8 +194,10 @@ def _in_words(change: Change) -> str:
         return f"{state} by {leader_in_words(change.leader)}{gap}{warning}"
     if change.for_s is None:
         return state
-    last = "nobody" if change.last is None else leader_in_words(change.last)
-    return f"{state} for {change.for_s:.1f} s: the backend does not answer; last seen: {last}"
+    why = "the backend does not answer" if change.error is None else plain(change.error)
+    if change.last_view is None:
+        return f"{state}: {why}; never seen before"
+    return f"{state}: {why}; last seen {change.for_s:.1f} s ago: {leader_in_words(change.last)}"
 
 
 @contextmanager
