@@ -47,7 +47,7 @@ def test_the_version_is_told_without_importing_anything_that_takes_time() -> Non
 
 def test_the_version_is_told() -> None:
     """`tenure --version` prints name and version."""
-    assert tenure("--version") == (0, f"tenure {__version__}\n", "")
+    assert tenure("--version") == tenure("-V") == (0, f"tenure {__version__}\n", "")
 
 
 def test_the_script_and_the_module_are_the_same_command() -> None:
@@ -87,7 +87,15 @@ def test_every_command_has_a_help_that_ends_well(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("stats", "status"), ("resing", "resign"), ("--hlep", "--help"), ("complete", "completion")]
+    ("typed", "meant"),
+    [
+        ("stats", "status"),
+        ("resing", "resign"),
+        ("--hlep", "--help"),
+        ("complete", "completion"),
+        ("version", "--version"),
+        ("help", "--help"),
+    ],
 )
 def test_a_mistyped_word_is_answered_with_the_nearest(typed: str, meant: str) -> None:
     """A command or option that does not exist ends with 2 and names what was probably meant."""

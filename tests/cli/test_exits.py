@@ -106,6 +106,59 @@ def test_the_traceback_comes_when_asked_for(
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_an_end_on_purpose_has_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not even with TENURE_DEBUG=1: there is no defect to look for."""
+
+    def body() -> NoReturn:
+        raise Stop(3, "nobody leads")
+
+    replaced(monkeypatch, "status", body)
+    monkeypatch.setenv("TENURE_DEBUG", "1")
+
+    assert main(["status"]) == 3
+    assert capsys.readouterr().err == "tenure: nobody leads\n"
+
+
+@pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("words", ["--help", "status x", "status x -o json", "watch x --count 1", "completion bash"])
+def test_a_full_disk_is_one_clear_line(url: str, words: str, buffered: str) -> None:
+    """Code 1 and what could not be written, once; nothing more when the interpreter ends."""
+    with open("/dev/full", "w", encoding="ascii") as full:  # noqa: PTH123  a device, as a shell's redirection opens it
+        done = subprocess.run(
+            [*TENURE, *words.split()],
+            env=environment(TENURE_URL=url, PYTHONUNBUFFERED=buffered),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    (line,) = (line for line in done.stderr.splitlines() if "nobody ever stood" not in line)
+    assert line.startswith("tenure: the output cannot be written (No space left on device)")
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "value"),
+    [
+        ("status x", "TENURE_STATUS_OUTPUT", "xml"),
+        ("run x -- true", "TENURE_RUN_GRACE", "soon"),
+        ("watch x", "TENURE_WATCH_FOR", "soon"),
+        ("holds", "TENURE_HOLDS_FOR", "soon"),
+    ],
+)
+def test_a_value_that_nobody_typed_is_named_with_its_variable(words: str, variable: str, value: str) -> None:
+    """Code 2; a value that was typed needs no such hint."""
+    done = tenure(*words.split(), **{variable: value})
+
+    assert done.code == 2
+    assert f"(from {variable})" in done.err.splitlines()[0]
+    assert "(from " not in tenure("status", "x", "-o", "xml").err
+
+
 def test_what_a_command_returns_is_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """An integer is the exit code; nothing is 0."""
     replaced(monkeypatch, "status", lambda: 3)

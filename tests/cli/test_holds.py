@@ -51,6 +51,19 @@ def test_what_cannot_be_read_holds_nothing(tmp_path: Path) -> None:
     assert tenure("holds", TENURE_DEADLINE_FILE=str(empty)) == (3, "", "")
 
 
+@pytest.mark.parametrize("content", ["rubbish\n", "12 34\n", '{"deadline": 1}\n'])
+def test_a_file_of_another_kind_is_a_mistake(tmp_path: Path, content: str) -> None:
+    """Code 2, and it says so: 3 would look like a lost tenure. So does a directory."""
+    other = tmp_path / "other"
+    other.write_text(content, encoding="ascii")
+
+    answer = tenure("holds", "--file", str(other))
+
+    assert (answer.code, answer.out) == (2, "")
+    assert f"{other} is no deadline file" in answer.err
+    assert tenure("holds", "--file", str(tmp_path)).code == 2
+
+
 def test_outside_of_run_it_is_a_mistake() -> None:
     """Code 2, and it says what it is for: 3 would look like a lost tenure."""
     answer = tenure("holds")

@@ -63,7 +63,9 @@ class Commands(click.Group):
         if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             from tenure.backends.url import nearest
 
-            ctx.fail(f"there is no command {args[0]!r}{nearest(args[0], COMMANDS)}")
+            options = [name for option in self.get_params(ctx) for name in option.opts]
+            hint = nearest(f"--{args[0]}", options) if f"--{args[0]}" in options else nearest(args[0], COMMANDS)
+            ctx.fail(f"there is no command {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -90,7 +92,7 @@ class Commands(click.Group):
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, message="tenure %(version)s", allow_from_autoenv=False)
+@click.version_option(__version__, "-V", "--version", message="tenure %(version)s", allow_from_autoenv=False)
 def cli() -> None:
     """Exactly one of many processes leads, knows for how long, and can do no harm when it is stale.
 

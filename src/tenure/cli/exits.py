@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Self
 
 import click
+from click.core import ParameterSource
 
 from tenure.errors import (
     BackendRefused,
@@ -25,6 +26,7 @@ from tenure.errors import (
 DEBUG_VARIABLE = "TENURE_DEBUG"
 """Set to anything but 0, errors come with their traceback."""
 _PERMISSIONS = (errno.EACCES, errno.EPERM, errno.EROFS)
+_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Exit(enum.IntEnum):
@@ -115,9 +117,12 @@ def message_of(error: BaseException) -> str:
             context = error.ctx
             if context is None:
                 return error.format_message()
-            return f"{error.format_message()}\n{context.get_usage()}\nTry '{context.command_path} --help' for help."
+            said = f"{error.format_message().rstrip('.')}{_origin(error)}"
+            return f"{said}\n{context.get_usage()}\nTry '{context.command_path} --help' for help."
         case click.ClickException():
             return error.format_message()
+        case OSError() if _is_of_output(error):
+            return f"the output cannot be written ({error.strerror}) and is incomplete; send it somewhere else"
         case Unexpected():
             cause = error.__cause__
             if isinstance(cause, TenureError):
@@ -136,11 +141,11 @@ def run_and_exit(function: Callable[[], object]) -> int:
         result = function()
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the last handler of the process: each becomes a code
-        code = code_of(error)
-        if code == Exit.BROKEN_PIPE:
-            _drop_output()
-        if os.environ.get(DEBUG_VARIABLE, "0") not in {"", "0"}:
+        if os.environ.get(DEBUG_VARIABLE, "0") not in {"", "0"} and not _is_plain(error):
             traceback.print_exception(error)
+        code = code_of(error)
+        if code == Exit.BROKEN_PIPE or _is_of_output(error):
+            _drop_output()
         if code is None:
             unexpected = Unexpected(Exit.FAILURE)
             unexpected.__cause__ = error
@@ -160,6 +165,16 @@ def say(message: str) -> None:
             return
 
 
+def _origin(error: click.UsageError) -> str:
+    """The variable that a refused value came from: whoever did not type it looks for it in vain."""
+    context, param = error.ctx, getattr(error, "param", None)
+    if context is None or param is None or param.name is None:
+        return ""
+    if context.get_parameter_source(param.name) is not ParameterSource.ENVIRONMENT:
+        return ""
+    return f" (from {param.envvar or f'{context.auto_envvar_prefix}_{param.name.upper()}'})"
+
+
 def _is_permission(error: BaseException) -> bool:
     return any(isinstance(cause, OSError) and cause.errno in _PERMISSIONS for cause in _causes(error))
 
@@ -171,8 +186,18 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__
 
 
+def _is_plain(error: BaseException) -> bool:
+    """Whether a command ended itself on purpose: nobody looks for a defect there."""
+    return isinstance(error, Stop) and error.__cause__ is None
+
+
+def _is_of_output(error: BaseException) -> bool:
+    """Whether it tells of a full disk or a lost terminal behind stdout: an error of any other file names that file."""
+    return isinstance(error, OSError) and error.errno in _OUTPUT and error.filename is None
+
+
 def _drop_output() -> None:
-    """Nobody reads stdout any more: what is left in its buffer goes nowhere, instead of failing at the exit."""
+    """Nobody can read stdout any more: what is left in its buffer goes nowhere, instead of failing at the exit."""
     try:
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())

@@ -9,7 +9,7 @@ import click
 from tenure.cli.exits import Exit
 from tenure.cli.options import DURATION
 from tenure.clock import BootClock
-from tenure.supervise.deadline_file import holds
+from tenure.supervise.deadline_file import CONTENT_BYTES, holds
 
 
 @click.command("holds")
@@ -24,7 +24,7 @@ from tenure.supervise.deadline_file import holds
 )
 @click.option(
     "--file",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     envvar="TENURE_DEADLINE_FILE",
     help="The job's deadline file; `tenure run` tells it in TENURE_DEADLINE_FILE.",
 )
@@ -38,4 +38,20 @@ def command(for_s: float, file: Path | None) -> int:
             "TENURE_DEADLINE_FILE is not set: `tenure holds` is for the job of `tenure run NAME -- COMMAND`, which "
             "sets it; elsewhere give --file, or ask `tenure status NAME`"
         )
-    return Exit.DONE if holds(file, for_s, BootClock().now_ns()) else Exit.NO
+    if holds(file, for_s, BootClock().now_ns()):
+        return Exit.DONE
+    _refuse_other_files(file)
+    return Exit.NO
+
+
+def _refuse_other_files(file: Path) -> None:
+    """A file that is gone or cut short holds nothing; one that is something else was named by mistake."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(CONTENT_BYTES)
+    except OSError:
+        return
+    if content and not content.strip().isdigit():
+        raise click.UsageError(
+            f"{file} is no deadline file; `tenure run` tells its job the path in TENURE_DEADLINE_FILE"
+        )

@@ -41,14 +41,15 @@ class Name(_ToText):
 
     name = "name"
 
-    def __init__(self, *, completed: bool) -> None:
+    def __init__(self, what: str, *, completed: bool) -> None:
+        self._what = what
         self._completed = completed
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from tenure.backends.url import checked_name
 
         try:
-            return checked_name(str(value))
+            return checked_name(str(value), what=self._what)
         except ConfigurationError as error:
             self.fail(str(error), param, ctx)
 
@@ -63,8 +64,8 @@ class Name(_ToText):
 
 
 DURATION = Duration()
-ELECTION = Name(completed=True)
-CANDIDATE = Name(completed=False)
+ELECTION = Name("an election", completed=True)
+CANDIDATE = Name("a candidate", completed=False)
 
 name_argument = click.argument("name", type=ELECTION)
 at_option = click.option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenure.cli.options import DURATION, at_option, is_quiet, name_argument, talk_options
+from tenure.cli.options import CANDIDATE, DURATION, at_option, is_quiet, name_argument, talk_options
 from tenure.supervise import CommandNotExecutable, CommandNotFound, Guardian
 
 if TYPE_CHECKING:
@@ -21,11 +21,27 @@ KILL_S = 0.5
 """What killing takes on top of the grace that the job gets, on a machine under load."""
 
 
-@click.command("run", short_help="Run a command while this process leads.")
+class _Run(click.Command):
+    """Knows that an unknown option may be the job's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if "--" in given:
+                raise
+            said = error.format_message().rstrip(".")
+            raise click.UsageError(
+                f"{said}; options of the command come after `--`, as in: tenure run NAME -- COMMAND...", ctx
+            ) from None
+
+
+@click.command("run", cls=_Run, short_help="Run a command while this process leads.")
 @name_argument
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @at_option
-@click.option("--candidate", metavar="NAME", help="Who stands; default: host and process number.")
+@click.option("--candidate", metavar="NAME", type=CANDIDATE, help="Who stands; default: host and process number.")
 @click.option("--priority", type=int, default=0, show_default=True, help="The higher is elected first.")
 @click.option("--lease", type=DURATION, help="The lease to ask for, where the backend gives leases.")
 @click.option("--grace", type=DURATION, help="Time between telling the job to end and killing it; default 9 s.")
@@ -41,8 +57,8 @@ KILL_S = 0.5
 @click.option("--hold", type=DURATION, default=0.0, help="Keep leading for so long after the job has ended.")
 @click.option("--wait", "wait", type=DURATION, help="Give up with 124 when not elected for so long.")
 @click.option("--no-wait", is_flag=True, help="Give up at once with 124 when somebody else leads.")
-@talk_options
 @click.option("--on-lost", metavar="CMD", help="A shell command to run after a loss, when the job has ended.")
+@talk_options
 def command(  # noqa: PLR0917  click hands over every option by name
     name: str,
     command_line: tuple[str, ...],
