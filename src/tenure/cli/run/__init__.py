@@ -33,7 +33,7 @@ class _Run(click.Command):
                 raise
             said = error.format_message().rstrip(".")
             raise click.UsageError(
-                f"{said}; options of the command come after `--`, as in: tenure run NAME -- COMMAND...", ctx
+                f"{said}; options of the command come after `--`: tenure run NAME -- COMMAND {error.option_name}", ctx
             ) from None
 
 
