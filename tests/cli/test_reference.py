@@ -15,6 +15,9 @@ from tests.tidy.tree import ROOT
 PAGE = (ROOT / "docs" / "reference" / "command.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (\S.*?)$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 SHARED = SECTIONS["Options of most commands"]
+RUN = (ROOT / "docs" / "reference" / "run.md").read_text(encoding="utf-8")
+OPTIONS = {name: SECTIONS[name] + SHARED for name in COMMANDS} | {"run": RUN}
+"""Where the options of each command stand; `run` has a page of its own, and they stand there alone."""
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -26,11 +29,11 @@ def test_every_command_has_a_section(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_in_the_reference(name: str) -> None:
-    """In the command's own section, or among those that most commands have."""
+    """In the command's own section, or among those that most commands have; for `run`, on its page."""
     command: click.Command = import_module(f"tenure.cli.{name}").command
     options = {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
 
-    missing = {option for option in options if f"`{option}" not in SECTIONS[name] + SHARED}
+    missing = {option for option in options if f"`{option}" not in OPTIONS[name]}
 
     assert missing == set()
 
@@ -41,7 +44,15 @@ def test_the_reference_invents_no_option(name: str) -> None:
     command: click.Command = import_module(f"tenure.cli.{name}").command
     options = {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
 
-    assert set(re.findall(r"^\| `(--[a-z-]+)", SECTIONS[name], re.MULTILINE)) <= options
+    listed = RUN if name == "run" else SECTIONS[name]
+
+    assert set(re.findall(r"^\| `(--[a-z-]+)", listed, re.MULTILINE)) <= options
+
+
+def test_what_run_takes_stands_in_one_place() -> None:
+    """The overview links to the page of `run`; a table that stands twice is soon two tables."""
+    assert "(run.md)" in SECTIONS["run"]
+    assert "|" not in SECTIONS["run"]
 
 
 def test_every_exit_code_is_in_the_reference() -> None:
