@@ -31,7 +31,7 @@ from tenure.handle import Hold
 from tenure.holding import events
 from tenure.keeper import OwnerGoneError, Seat
 from tenure.options import Options, checked_value
-from tenure.reports import report_overrun, stack
+from tenure.reports import awaiting, report_overrun, stack
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -155,7 +155,7 @@ class Body:
         self._thread_id = 0
         self._seat: Seat | None = None
         self._won: asyncio.Future[Grant] | None = None
-        self._is_over = asyncio.Event()
+        self._over: asyncio.Future[None]
         self._is_lost = asyncio.Event()
         self._tenure: Tenure | None = None
         self._running = False
@@ -192,7 +192,7 @@ class Body:
         """Stand until elected; None for a tenure that was lost before its body could start (rule 2)."""
         assert self._loop is not None
         self._won, self._lost = self._loop.create_future(), None
-        self._is_over.clear()
+        self._over = self._loop.create_future()
         self._is_lost.clear()
         self._seat = self._options.seat(self)
         self._seat.stand(wait_s)
@@ -240,16 +240,14 @@ class Body:
         """Wait until the keeper has let go, within the budget's limit; returns a cancellation that came meanwhile."""
         assert self._loop is not None
         end_s = self._loop.time() + self._options.release_limit_s
-        over = self._loop.create_task(self._is_over.wait())
         cancelled: asyncio.CancelledError | None = None
-        while not over.done() and (left_s := end_s - self._loop.time()) > 0:
+        while not self._over.done() and (left_s := end_s - self._loop.time()) > 0:
             try:
-                await asyncio.wait([over], timeout=left_s)
+                await asyncio.wait([self._over], timeout=left_s)
             except asyncio.CancelledError as error:
                 cancelled = error
                 if self._is_pressed():
                     break
-        over.cancel()
         return cancelled
 
     def _is_pressed(self) -> bool:
@@ -296,15 +294,15 @@ class Body:
     def overran(self, reason: Reason) -> None:
         assert self._task is not None
         frame = sys._current_frames().get(self._thread_id)  # noqa: SLF001  the documented way to another thread's stack
-        waiting = "".join(stack(one) for one in self._task.get_stack()[-1:])
-        report_overrun(self._options, reason, f"its task waits at\n{waiting}its thread runs\n{stack(frame)}")
+        stacks = f"its task waits at\n{awaiting(self._task)}its thread runs\n{stack(frame)}"
+        report_overrun(self._options, reason, stacks)
 
     def still_runs(self) -> bool:
         assert self._loop is not None
         return self._loop.is_running()
 
     def over(self) -> None:
-        self._soon(lambda _: self._is_over.set(), None)
+        self._soon(self._end, self._over)
 
     # As the handle's steering: called on any thread
 
@@ -334,6 +332,10 @@ class Body:
             self._won.set_exception(result)
         else:
             self._won.set_result(result)
+
+    def _end(self, over: asyncio.Future[None]) -> None:
+        if not over.done():
+            over.set_result(None)
 
     def _stop(self, reason: Reason) -> None:
         self._is_lost.set()
