@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from types import FrameType
+from types import CoroutineType, FrameType
 
 from tenure import announcer
 from tenure.durations import NS_PER_S
@@ -39,10 +40,23 @@ def stack(frame: FrameType | None) -> str:
     """Where `frame` is, innermost last; without the source, for reading it may block and this must not."""
     lines: list[str] = []
     while frame is not None:
-        code = frame.f_code
-        lines.append(f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}\n')
+        lines.append(_line(frame))
         frame = frame.f_back
     return "".join(reversed(lines)) or "  nowhere: it has ended\n"
+
+
+def awaiting(task: asyncio.Task[object]) -> str:
+    """Where `task` waits, innermost last, from coroutine to coroutine: `get_stack` tells only the first."""
+    lines: list[str] = []
+    coroutine: object = task.get_coro()
+    while isinstance(coroutine, CoroutineType) and coroutine.cr_frame is not None:
+        lines.append(_line(coroutine.cr_frame))
+        coroutine = coroutine.cr_await
+    return "".join(lines) or "  nowhere: it has ended\n"
+
+
+def _line(frame: FrameType) -> str:
+    return f'  File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_name}\n'
 
 
 def report_overrun(options: Options, reason: Reason, stacks: str) -> None:
