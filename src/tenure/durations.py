@@ -25,7 +25,10 @@ def seconds(value: float | str) -> float:
             raise ConfigurationError(f"{value!r} is not a duration; write it like 500ms, 15s, 2m or 1h")
         number = float(match[1]) * _UNITS_S[match[2] or "s"]
     else:
-        number = float(value)
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ConfigurationError(f"{value!r} is not a duration; give seconds, or text like 500ms or 15s") from error
     if not 0 <= number < NEVER_NS / NS_PER_S:
         raise ConfigurationError(f"{value!r} is not a duration; give seconds from 0 upwards, below 292 years")
     return number
