@@ -132,10 +132,25 @@ class Seat:
         try:
             self._feed(event)
         except Exception as error:  # noqa: BLE001  a defect of ours: nobody may go on leading on the word of a broken holder
-            text = f"{self._candidate.election}: a defect of tenure on {type(event).__name__}; its body is told to stop"
-            announcer.ANNOUNCER.say(logging.CRITICAL, text, error)
+            self._broke(event, error)
+
+    def _broke(self, event: events.Event, error: Exception) -> None:
+        """Tell the body to stop, by the holder's own rules if they still work; what had not begun does not begin."""
+        text = f"a defect of tenure on {type(event).__name__}"
+        announcer.ANNOUNCER.say(
+            logging.CRITICAL, f"{self._candidate.election}: {text}; its body is told to stop", error
+        )
+        was_leading = self.holder.proving
+        try:
+            until_ns = self.clock.now_ns() + self.holder.budget.grace_ns
+            self._feed(events.Deposed(Reason.BACKEND_GONE, text, until_ns) if was_leading else events.BodyLeft())
+        except Exception:  # noqa: BLE001  it fails at everything, as was just said; the body is told all the same
             self.holder.reason = self.holder.reason or Reason.BACKEND_GONE
             self._tell(self._owner.told_to_stop, self.holder.reason)
+        self._tell(self._owner.not_elected, BackendUnreachable(f"{text} (see the log): {error}; try again"))
+        if not was_leading:
+            for token in self._grants:
+                self._call(-token, partial(self._release, -token, token, None))
 
     def _feed(self, event: events.Event) -> None:
         for effect in self.holder.handle(event, self.clock.now_ns()):

@@ -41,7 +41,7 @@ class Keeper:
         self._backends: dict[str, Backend] = {}
         self._others: WeakSet[Backend] = WeakSet()
         """Backends that users made: they close them, but a forked child must let go of those, too."""
-        self._connecting = threading.Lock()
+        self._connecting: dict[str, threading.Lock] = {}
         self._clocks: dict[Clock, Callable[[], None]] = {}
         self._seats: set[Seat] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -81,10 +81,11 @@ class Keeper:
 
     def backend(self, url: str, connect: Callable[[str], Backend]) -> Backend:
         """The backend at `url`, made by `connect` at its first use and shared by every election of this process."""
-        with self._connecting:  # not the keeper's own lock: on a disk that hangs, connecting may take for ever
-            if url not in self._backends:
-                self._backends[url] = connect(url)
-            return self._backends[url]
+        if url not in self._backends:  # on a disk that hangs, connecting may take for ever: that holds only this one up
+            with self._connecting.setdefault(url, threading.Lock()):
+                if url not in self._backends:
+                    self._backends[url] = connect(url)
+        return self._backends[url]
 
     def soon(self, function: Callable[..., None], *args: object) -> None:
         try:
