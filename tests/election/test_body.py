@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -528,6 +529,42 @@ def test_to_thread_is_not_left_before_its_function_has_ended(play: Play, stage: 
         with pytest.raises(LeadershipLost):
             await task
         assert ended == ["a"]
+
+    play(main)
+
+
+def test_L4_to_thread_does_not_begin_after_the_loss(play: Play, stage: Stage) -> None:
+    """Every thread is busy while the tenure is lost: what was queued never runs, in the body or beside it."""
+
+    async def main() -> None:
+        occupied, may_end, ran = threading.Event(), threading.Event(), []
+
+        def occupy() -> None:
+            occupied.set()
+            may_end.wait(30)
+
+        async def body(elected: asyncio.Future[Tenure]) -> None:
+            async with stage.election().lead() as tenure:
+                elected.set_result(tenure)
+                await tenure.to_thread(ran.append, "in the body")
+
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, occupy)
+        await until(occupied.is_set)
+        elected: asyncio.Future[Tenure] = loop.create_future()
+        leading = asyncio.create_task(body(elected))
+        tenure = await elected
+        beside = asyncio.create_task(tenure.to_thread(ran.append, "beside it"))
+        await asyncio.sleep(0)
+        stage.lose(tenure)
+        may_end.set()
+        await busy
+        with pytest.raises(LeadershipLost):
+            await beside
+        with pytest.raises(LeadershipLost):
+            await leading
+        assert ran == []
 
     play(main)
 

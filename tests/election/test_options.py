@@ -9,15 +9,19 @@ import socket
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 
-from tenure import ConfigurationError, Election
+from tenure import ConfigurationError, Election, LeadershipLost
 from tenure.backends.base import METADATA_LIMIT_BYTES
 from tenure.backends.memory import LoseRequest
+from tenure.blocking import Election as BlockingElection
 from tenure.keeper import Keeper
-from tests.election.stage import InThread, Stage, heard, kinds, until, wait_until
+from tests.election.stage import LIMIT_S, InThread, Stage, heard, kinds, until, wait_until
 
 pytestmark = pytest.mark.versions
+HALF_A_PAIR = "\ud800"
+"""Text that has no form in UTF-8."""
 
 
 @pytest.mark.parametrize(
@@ -38,6 +42,14 @@ pytestmark = pytest.mark.versions
         ({"takeover_delay": -1}, "not a duration"),
         ({"on_overrun": "pray"}, "'report' or 'exit'"),
         ({"metadata": {"k": "v" * METADATA_LIMIT_BYTES}}, "2048 bytes"),
+        ({"metadata": {"k": 1}}, "text to text"),
+        ({"metadata": {1: "v"}}, "text to text"),
+        ({"metadata": {"k": None}}, "text to text"),
+        ({"metadata": {"k": b"v"}}, "text to text"),
+        ({"metadata": ["k"]}, "text to text"),
+        ({"metadata": 7}, "text to text"),
+        ({"metadata": {"k": HALF_A_PAIR}}, "text to text"),
+        ({"metadata": {HALF_A_PAIR: "v"}}, "text to text"),
     ],
     ids=str,
 )
@@ -50,6 +62,49 @@ def test_what_cannot_work_is_refused_when_the_election_is_made(
         Election(**arguments)
     assert isinstance(caught.value, ValueError)
     assert not stage.service.requests
+
+
+@pytest.mark.parametrize("value", [HALF_A_PAIR, 7, b"v", None], ids=repr)
+def test_a_value_that_is_no_text_is_refused_and_the_tenure_goes_on(stage: Stage, value: Any) -> None:
+    """ConfigurationError in both fronts; nothing is sent."""
+
+    async def main() -> None:
+        async with stage.election().lead() as tenure:
+            with pytest.raises(ConfigurationError, match="UTF-8"):
+                await tenure.publish(value)
+            tenure.check()
+
+    asyncio.run(main())
+    with stage.blocking().lead() as tenure:
+        with pytest.raises(ConfigurationError, match="UTF-8"):
+            tenure.publish(value)
+        tenure.check()
+    assert stage.service.requests["publish"] == 0
+
+
+def test_a_priority_is_refused_where_nobody_is_elected_in_order(stage: Stage) -> None:
+    """It would be ignored there; no priority is as good as none."""
+    backend = stage.backend()
+    backend.capabilities = msgspec.structs.replace(backend.capabilities, ordered=False)
+    for front in (Election, BlockingElection):
+        with pytest.raises(ConfigurationError, match="leave the priority out"):
+            front("e", backend, priority=1)
+        assert front("e", backend, candidate="a").candidate == "a"
+    assert not stage.service.requests
+
+
+def test_a_transfer_is_refused_where_nobody_can_be_named(stage: Stage) -> None:
+    """ConfigurationError before anything is sent; resigning can still be asked for."""
+    backend = stage.backend()
+    backend.capabilities = msgspec.structs.replace(backend.capabilities, transfer=False)
+    with pytest.raises(LeadershipLost), stage.blocking().lead() as tenure:
+        with pytest.raises(ConfigurationError, match="ask to resign"):
+            asyncio.run(Election("e", backend).ask_transfer("b"))
+        with pytest.raises(ConfigurationError, match="ask to resign"):
+            BlockingElection("e", backend).ask_transfer("b")
+        assert stage.service.requests["ask"] == 0
+        assert BlockingElection("e", backend).ask_resign().candidate == "a"
+        tenure.wait_lost(LIMIT_S)
 
 
 def test_a_budget_that_does_not_fit_is_refused_with_its_arithmetic(stage: Stage) -> None:
