@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import stat
 import subprocess
@@ -171,6 +172,19 @@ def test_on_lost_is_run_after_a_loss_with_its_reason(url: str, tmp_path: Path) -
     assert note.read_text() == "job 1 resigned\n"
 
 
+def test_L12_sigterm_while_on_lost_runs_kills_that_command_too(url: str, tmp_path: Path) -> None:
+    """It and what it has started; `run` ends with 128 + 15, and leaves no process."""
+    note = tmp_path / "note"
+    command = f"sleep 1000 & echo $$ $! > {note}.new; mv {note}.new {note}; wait"
+    with leading(url, "--on-lost", command, "--", "sh", "-c", WAIT) as process:
+        tenure("resign", "job", "--at", url)
+        eventually(note.exists)
+        process.terminate()
+        assert process.wait(LIMIT_S) == 128 + signal.SIGTERM
+    shell, child = note.read_text().split()
+    eventually(lambda: not Path(f"/proc/{shell}").exists() and not Path(f"/proc/{child}").exists())
+
+
 @pytest.mark.parametrize(
     ("job", "code"),
     [(WAIT, 128 + signal.SIGTERM), ("trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done", 5)],
@@ -234,7 +248,10 @@ def test_commands_that_cannot_run_are_told_apart(url: str, tmp_path: Path) -> No
     done = tenure("run", "job", "--at", url, "--", str(plain))
     assert done.code == 126, done.err
     plain.chmod(stat.S_IRUSR)
-    assert tenure("run", "job", "--at", url, "--", str(plain)).code == 126
+    done = tenure("run", "job", "--at", url, "--", str(plain))
+    assert done.code == 126, done.err
+    done = tenure("run", "job", "--at", url, "--", plain.name, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert done.code == 126, done.err
 
 
 @pytest.mark.parametrize(
