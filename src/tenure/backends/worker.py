@@ -25,6 +25,9 @@ LIMIT_S = 5.0
 BACKLOG = 10_000
 """How many jobs may wait behind stuck threads before what nobody waits for is left undone."""
 
+LATE_S = 0.5
+"""How long a job that comes after `close` waits for the thread to finish those before it."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -109,7 +112,7 @@ class Worker:
     async def finish(self, call: Callable[[], object], within_s: float) -> None:
         """The same, but wait for its end, no longer than `within_s`; it is run even if the caller is cancelled."""
         if self._closed:
-            _quietly(call)
+            self._run_late(call)
             return
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
@@ -143,10 +146,20 @@ class Worker:
         self._timer = None
         self._jobs = SimpleQueue()
 
+    def _run_late(self, call: Callable[[], object]) -> None:
+        """What comes after `close` is run here, but never beside the thread: both may tidy up the same thing."""
+        thread = None if self._current is None else self._current.handle
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(LATE_S)
+            if thread.is_alive():
+                _log.warning("the device does not answer; what is left to tidy up ends with this process")
+                return
+        _quietly(call)
+
     def _give_back(self, call: Callable[[], object]) -> None:
         """Run `call`, which lets go of something that a job has taken: without it that would be kept for ever."""
         if self._closed:
-            _quietly(call)
+            self._run_late(call)
             return
         self._start()
         self._jobs.put(_Job(call, None, None, None))
