@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tenure.blocking import Election
-from tests.processes.library_scene import Program, leads_at_once
+from tests.processes.library_scene import LIMIT_S, Program, leads_at_once
 
 pytestmark = pytest.mark.serial
 
@@ -33,6 +33,29 @@ def test_an_interpreter_that_falls_off_its_end_releases(program: Program, url: s
     """A block was never left, a watch is open: status 0, no complaint, and the next one leads."""
     program.line("leading")
     assert (program.end(), program.complaints()) == (0, [])
+    assert leads_at_once(url) == 2
+
+
+@pytest.mark.parametrize("program", ["acts_on", "acts_on_standing", "acts_on_asyncio"], indirect=True)
+def test_L5_work_that_goes_on_while_the_interpreter_ends_keeps_the_grant(
+    program: Program, url: str, tmp_path: Path
+) -> None:
+    """Daemon threads run until the very end: no act of the old tenure follows the first one of the next."""
+    program.line("leading 1")
+    with Election("e", url).lead(wait=LIMIT_S) as tenure, (tmp_path / "acts").open("a") as acts:
+        print(tenure.token, file=acts, flush=True)
+        assert program.end() == 0
+    done = (tmp_path / "acts").read_text().split()
+    assert done[-1] == "2"
+    assert done.count("1") > 1
+    assert done == sorted(done)
+
+
+@pytest.mark.parametrize("program", ["stands_on"], indirect=True)
+def test_L13_nobody_is_elected_again_while_the_interpreter_ends(program: Program, url: str) -> None:
+    """A candidacy resigns and would stand again: nobody stands any more, and nobody complains."""
+    assert (program.end(), program.complaints()) == (0, [])
+    assert [line.split()[:2] for line in program.lines] == [["leading", "1"]]
     assert leads_at_once(url) == 2
 
 
@@ -75,6 +98,13 @@ def test_work_that_does_not_stop_ends_with_its_process(program: Program) -> None
     """`on_overrun="exit"`: status 75 at the hard deadline, although a log handler blocks for ever."""
     program.line("leading")
     assert program.end() == 75
+
+
+@pytest.mark.parametrize("program", ["candidacy_overruns"], indirect=True)
+def test_a_job_that_does_not_stop_when_its_candidacy_is_left_ends_with_its_process(program: Program) -> None:
+    """It was told twice; `on_overrun="exit"`: status 75 at the hard deadline."""
+    assert program.end() == 75
+    assert program.lines.count("told") >= 2
 
 
 def test_this_is_for_linux() -> None:

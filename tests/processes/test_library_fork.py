@@ -80,9 +80,10 @@ def test_L26_a_child_forked_while_standing_takes_its_parent_from_no_queue(start:
         assert program.complaints() == []
 
 
-def test_L26_the_parents_death_lets_go_although_its_child_lives(start: Start, url: str) -> None:
-    """The parent is killed; the child that it forked while it led has no copy of the lock."""
-    program = start("forks_and_waits")
+@pytest.mark.parametrize("function", ["forks_and_waits", "forks_with_an_object"])
+def test_L26_the_parents_death_lets_go_although_its_child_lives(start: Start, url: str, function: str) -> None:
+    """The parent is killed; the child that it forked while it led has no copy of the lock, whoever made the backend."""
+    program = start(function)
     child = int(program.line("child").split()[1])
     program.signal(signal.SIGKILL)
     assert program.wait() == -signal.SIGKILL

@@ -100,6 +100,8 @@ class Seat:
         self._keeper.soon(self._stand, events.Stand(None if wait_s is None else round(wait_s * NS_PER_S)))
 
     def _stand(self, event: events.Stand) -> None:
+        if self._keeper.winding_up:  # as by a daemon thread that has just lost, and would be elected again (L13)
+            return
         self.feed(event)
         if self._keeper.ending:  # whoever resigned because the process ends must not be elected again (L13)
             self._withdraw(self._keeper.ending)

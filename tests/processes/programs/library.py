@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import logging
 import multiprocessing
@@ -13,8 +14,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from tenure import Election, LeadershipLost, NotElected, resign_on
+from tenure import Tenure as AsyncioTenure
+from tenure.backends.file import open_file
 from tenure.backends.memory import Delay, MemoryBackend, MemoryService
 from tenure.blocking import Election as BlockingElection
 from tenure.blocking import Tenure
@@ -245,6 +249,77 @@ def daemon_thread(url: str) -> None:
     leads.wait()
 
 
+LINGER_S = 1.0
+"""How long an interpreter that ends goes on after the keeper has wound up, unless somebody else has led by then."""
+
+
+def _acts(url: str) -> Path:
+    """The file that every leader appends its token to at each act; beside the elections."""
+    return Path(url.removeprefix("file://")).parent / "acts"
+
+
+def _linger(url: str) -> None:
+    """At exit, after the keeper: daemon threads still run now. Give the next leader time to act, and old work after."""
+    end_s = time.monotonic() + LINGER_S
+    while time.monotonic() < end_s:
+        if "2\n" in _acts(url).read_text():
+            end_s = min(end_s, time.monotonic() + 0.1)
+        time.sleep(0.01)
+
+
+def _act_for_ever(url: str, tenure: Tenure | AsyncioTenure) -> None:
+    acts = os.open(_acts(url), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(acts, f"{tenure.token}\n".encode())
+    say("leading", tenure.token)
+    while True:
+        os.write(acts, f"{tenure.token}\n".encode())
+        time.sleep(0.001)  # it works, and lets other threads run
+
+
+def acts_on(url: str) -> None:
+    """A daemon thread leads and does not look whether it still does, when the main thread ends."""
+    atexit.register(_linger, url)  # registered before the keeper's, so that it is run after that
+
+    def work() -> None:
+        with BlockingElection("e", url).lead() as tenure:
+            _act_for_ever(url, tenure)
+
+    threading.Thread(target=work, daemon=True).start()
+    _until_somebody_acts(url)
+
+
+def acts_on_standing(url: str) -> None:
+    """The same by a candidacy that is never left."""
+    atexit.register(_linger, url)
+    _KEPT.append(BlockingElection("e", url).stand(lambda tenure: _act_for_ever(url, tenure)))
+    _KEPT[0].__enter__()  # type: ignore[attr-defined]  # a context manager, entered by hand on purpose
+    _until_somebody_acts(url)
+
+
+def acts_on_asyncio(url: str) -> None:
+    """The same by a loop on a daemon thread, whose body blocks it."""
+    atexit.register(_linger, url)
+
+    async def main() -> None:
+        async with Election("e", url).lead() as tenure:
+            _act_for_ever(url, tenure)
+
+    threading.Thread(target=lambda: asyncio.run(main()), daemon=True).start()
+    _until_somebody_acts(url)
+
+
+def _until_somebody_acts(url: str) -> None:
+    while not _acts(url).exists() or not _acts(url).read_bytes():
+        time.sleep(0.01)
+
+
+def stands_on(url: str) -> None:
+    """A candidacy leads on its thread when the main thread ends; its job ends when it is told to."""
+    _KEPT.append(BlockingElection("e", url).stand(_work))
+    _KEPT[0].__enter__()  # type: ignore[attr-defined]  # a context manager, entered by hand on purpose
+    _KEPT[0].wait_elected()  # type: ignore[attr-defined]  # the same
+
+
 _KEPT: list[object] = []
 
 
@@ -268,6 +343,37 @@ def overruns(url: str) -> None:
         tenure.wait_lost()
         clock.advance(60)
         threading.Event().wait()
+
+
+def candidacy_overruns(url: str) -> None:
+    """A job that swallows every cancellation when its candidacy is left, with `on_overrun="exit"`."""
+    del url
+    clock = ManualClock()
+    told = asyncio.Event()
+
+    async def job(tenure: AsyncioTenure) -> None:
+        say("leading", tenure.token)
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                say("told")
+                told.set()
+
+    async def main() -> None:
+        election = Election("e", MemoryBackend(MemoryService(clock=clock)), on_overrun="exit")
+        advancing = asyncio.create_task(advance())
+        async with election.stand(job) as candidacy:
+            await candidacy.wait_elected()
+        await advancing  # never reached: the process ends in the middle of it
+
+    async def advance() -> None:
+        await told.wait()
+        while True:
+            clock.advance(1)
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
 
 
 # --------------------------------------------------------------------------------------------------------- forks
@@ -350,6 +456,18 @@ def forks_and_waits(url: str) -> None:
         signal.pause()
 
 
+def forks_with_an_object(url: str) -> None:
+    """The same with a backend that the program has made by itself."""
+    backend = open_file(Path(url.removeprefix("file://")))
+    with BlockingElection("e", backend).lead():
+        child = os.fork()
+        if child == 0:
+            say("child", os.getpid())
+            os.read(0, 1)
+            os._exit(0)
+        signal.pause()
+
+
 def multiprocess(url: str) -> None:
     """The same by `multiprocessing`, as most forks are."""
     with BlockingElection("e", url).lead() as tenure:
@@ -397,11 +515,17 @@ FUNCTIONS: dict[str, Callable[[str], None]] = {
         exits,
         raises,
         daemon_thread,
+        acts_on,
+        acts_on_standing,
+        acts_on_asyncio,
+        stands_on,
         overruns,
+        candidacy_overruns,
         forks,
         forks_asyncio,
         forks_standing,
         forks_and_waits,
+        forks_with_an_object,
         multiprocess,
         preload,
     )
