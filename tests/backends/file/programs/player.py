@@ -32,13 +32,15 @@ def say(*words: object) -> None:
 
 
 def count_turns() -> None:
-    """Count how often this process woke to look at its election."""
+    """Count how often this process woke to look at its election, and has looked."""
     perform = Contest.perform
 
     def counted(contest: Contest, step: Callable[[], Outcome]) -> Outcome:
         global turns  # noqa: PLW0603 -- one number for one small program
-        turns += 1
-        return perform(contest, step)
+        try:
+            return perform(contest, step)
+        finally:
+            turns += 1
 
     setattr(Contest, "perform", counted)  # noqa: B010 -- an assignment would have to be exempted from type checks
 
