@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import Awaitable, Callable
 
@@ -47,16 +48,18 @@ def test_a_job_that_swallows_cancellations_is_told_again_at_half_the_grace(play:
     async def main() -> None:
         election, job = stage.election(), Stubborn()
         leaving = asyncio.create_task(left_while_it_leads(election, job))
-        await until(lambda: job.told)
-        await settle()
-        before = job.told
-        stage.clock.advance(election.grace_s / 2 - 0.1)
-        await settle()
-        assert job.told == before
-        stage.clock.advance(0.1)
-        await until(lambda: job.told > before)
-        assert (stage.leader(), leaving.done()) == ("a", False)
-        job.may_end.set()
+        try:
+            await until(lambda: job.told)
+            await settle()
+            before = job.told
+            stage.clock.advance(election.grace_s / 2 - 0.1)
+            await settle()
+            assert job.told == before
+            stage.clock.advance(0.1)
+            await until(lambda: job.told > before)
+            assert (stage.leader(), leaving.done()) == ("a", False)
+        finally:  # a loop does not end before this does
+            job.may_end.set()
         await leaving
         assert stage.leader() is None
 
@@ -72,18 +75,20 @@ def test_a_job_that_does_not_stop_when_its_candidacy_is_left_is_an_overrun(
         job = Stubborn()
         with heard() as notices:
             leaving = asyncio.create_task(left_while_it_leads(stage.election(), job))
-            await until(lambda: job.told)
-            await settle()
-            stage.clock.advance(20)
-            await until(lambda: "Overran" in kinds(notices))
-            assert not leaving.done()
-            job.may_end.set()
+            try:
+                await until(lambda: job.told)
+                await settle()
+                stage.clock.advance(20)
+                await until(lambda: "Overran" in kinds(notices))
+                assert not leaving.done()
+            finally:  # a loop does not end before this does
+                job.may_end.set()
             await leaving
 
     play(main)
     (text,) = [record.message for record in caplog.records if "runs on after" in record.message]
-    assert f'File "{__file__}", line ' in text
-    assert "in __call__" in text
+    waits_at = text.partition("its task waits at\n")[2].partition("its thread runs\n")[0]
+    assert re.search(rf'File "{re.escape(__file__)}", line [0-9]+, in __call__\n', waits_at)
 
 
 def test_waiting_for_a_candidacy_that_was_not_entered_is_refused(stage: Stage) -> None:
