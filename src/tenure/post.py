@@ -99,7 +99,7 @@ class Post:
     def prove_alive(self, seat: Seat) -> None:
         """A thread proves itself alive by existing or, where `stall_after` was given, by calling `check()`."""
         assert self.thread is not None
-        if not self.options.stall_checked and self.thread.is_alive():
+        if not self.options.stall_checked and self._exists():
             self._alive_ns = seat.clock.now_ns()
         seat.feed(events.OwnerTicked(self._alive_ns))
 
@@ -110,10 +110,16 @@ class Post:
 
     def still_runs(self) -> bool:
         """The main thread has ended its program when this is asked; other threads may be daemons in their work."""
-        return self.thread is not None and self.thread is not threading.main_thread() and self.thread.is_alive()
+        return self.thread is not threading.main_thread() and self._exists()
 
     def over(self) -> None:
         self._is_over.set()
+
+    def _exists(self) -> bool:
+        """Whether the thread runs. Not by `is_alive`: on 3.11 and 3.12 a `join` that an exception has interrupted,
+        such as that of `resign_on`, leaves a running thread marked as ended (CPython issue 45274 and what mended it).
+        """
+        return self.thread is not None and self.thread.ident in sys._current_frames()  # noqa: SLF001  the way to ask
 
     def _settle(self, result: Grant | TenureError) -> None:
         self._result = result

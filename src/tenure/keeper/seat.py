@@ -100,11 +100,10 @@ class Seat:
         self._keeper.soon(self._stand, events.Stand(None if wait_s is None else round(wait_s * NS_PER_S)))
 
     def _stand(self, event: events.Stand) -> None:
-        if self._keeper.winding_up:  # as by a daemon thread that has just lost, and would be elected again (L13)
-            return
-        self.feed(event)
         if self._keeper.ending:  # whoever resigned because the process ends must not be elected again (L13)
-            self._withdraw(self._keeper.ending)
+            self._tell(self._owner.not_elected, self._not_elected(self._keeper.ending))
+        else:
+            self.feed(event)
 
     def withdraw(self, detail: str) -> None:
         """End it without its owner: resign if it leads, give up if it stands; from any thread."""
@@ -115,7 +114,7 @@ class Seat:
             self.feed(events.Asked(events.Resign()))
         else:
             self.feed(events.BodyLeft())
-            self._tell(self._owner.not_elected, NotElected(self._candidate.election, self._wait_s, detail))
+            self._tell(self._owner.not_elected, self._not_elected(detail))
 
     def is_elsewhere(self) -> bool:
         """Whether its owner runs on another thread than the main one."""
@@ -208,6 +207,9 @@ class Seat:
         except OwnerGoneError:
             self._keeper.soon(self.feed, events.BodyLeft())
 
+    def _not_elected(self, detail: str) -> TenureError:
+        return NotElected(self._candidate.election, self._wait_s, detail)
+
     def _error(self, why: effects.WhyNot, detail: str) -> TenureError:
         match why:
             case effects.WhyNot.REFUSED:
@@ -215,7 +217,7 @@ class Seat:
             case effects.WhyNot.UNREACHABLE if not self._wait_s:
                 return BackendUnreachable(f"{self._candidate.election!r} could not be campaigned for: {detail}")
             case _:
-                return NotElected(self._candidate.election, self._wait_s, detail)
+                return self._not_elected(detail)
 
     # Calls
 

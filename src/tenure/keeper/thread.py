@@ -47,8 +47,6 @@ class Keeper:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.ending = ""
         """Why nobody of this process stands any more; empty while they may."""
-        self.winding_up = False
-        """The interpreter ends: who stands now is not even told, for nobody is left to hear it."""
         self._looks = Rounds(Seat.look, lambda seat: seat.holder.budget.margin_ns / 2 / NS_PER_S)
         self._proofs = Rounds(Seat.prove, lambda seat: seat.holder.budget.stall_after_ns / 4 / NS_PER_S)
         self._thread = threading.Thread(target=self._run, name="tenure-keeper", daemon=True)
@@ -172,7 +170,7 @@ class Keeper:
                 Keeper._current = None
 
     async def _wind_up(self) -> None:
-        self.winding_up = True
+        self.ending = self.ending or "the interpreter ends"
         for seat in tuple(self._seats):
             seat.wind_up()
         end_s = self.loop.time() + EXIT_LIMIT_S
