@@ -537,7 +537,8 @@ def test_L4_to_thread_does_not_begin_after_the_loss(play: Play, stage: Stage) ->
     """Every thread is busy while the tenure is lost: what was queued never runs, in the body or beside it."""
 
     async def main() -> None:
-        occupied, may_end, ran = threading.Event(), threading.Event(), []
+        occupied, may_end = threading.Event(), threading.Event()
+        ran: list[str] = []
 
         def occupy() -> None:
             occupied.set()
