@@ -17,7 +17,7 @@ from tenure.holding import events
 from tenure.holding.effects import Effect
 from tenure.holding.holder import Holder
 from tenure.keeper import Keeper
-from tests.election.stage import LIMIT_S, InThread, Stage, forever, hear, heard, kinds, until, wait_until
+from tests.election.stage import LIMIT_S, InThread, Stage, forever, heard, kinds, until, wait_until
 
 
 class Defect(Exception):
@@ -57,9 +57,8 @@ def test_a_defect_of_the_holder_tells_its_body_to_stop(
             with pytest.raises(LeadershipLost) as caught:
                 async with stage.election().lead() as tenure:
                     defect.append(events.Asked)
-                    tenure.resign()
-                    hear()
-                    assert not tenure.is_valid()
+                    stage.blocking().ask_resign()
+                    wait_until(lambda: not tenure.is_valid())  # while its own loop stands still
                     await forever()
             assert caught.value.reason is Reason.BACKEND_GONE
             assert (stage.leader(), stage.leader("other")) == (None, "a")
@@ -75,7 +74,7 @@ def test_a_defect_of_the_holder_tells_a_thread_to_stop(stage: Stage, defect: lis
     """`check()` raises, `wait_lost` returns."""
     with pytest.raises(LeadershipLost) as caught, stage.blocking().lead() as tenure:
         defect.append(events.Asked)
-        tenure.resign()
+        stage.blocking().ask_resign()
         assert tenure.wait_lost(LIMIT_S) is Reason.BACKEND_GONE
         tenure.check()
     assert caught.value.reason is Reason.BACKEND_GONE
@@ -113,7 +112,7 @@ def test_a_body_that_ignores_a_defect_is_an_overrun(
     def work() -> None:
         with stage.blocking().lead() as tenure:
             defect.append(events.Asked)
-            tenure.resign()
+            stage.blocking().ask_resign()
             tenure.wait_lost()
             told.set()
             may_end.wait(LIMIT_S)
@@ -133,7 +132,7 @@ def test_a_holder_that_fails_at_everything_still_tells_its_body(stage: Stage, de
     """Nothing can be released in good order then, and leaving the block is bounded."""
     with pytest.raises(LeadershipLost) as caught, stage.blocking(lease=0.5).lead() as tenure:
         defect.extend(get_args(events.Event))
-        tenure.resign()
+        stage.blocking().ask_resign()
         assert tenure.wait_lost(LIMIT_S) is Reason.BACKEND_GONE
         assert not tenure.is_valid()
     assert caught.value.reason is Reason.BACKEND_GONE
