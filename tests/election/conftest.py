@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
+from tenure import announcer
 from tenure.keeper import Keeper
 from tests.election.stage import LIMIT_S, Play, Stage
+
+
+@pytest.fixture(autouse=True)
+def told() -> Iterator[None]:
+    """What a test has caused is told before the next one listens: the announcer has a thread of its own."""
+    yield
+    assert announcer.ANNOUNCER.flush(LIMIT_S)
 
 
 @pytest.fixture
