@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
@@ -25,7 +26,7 @@ class Defect(Exception):
 
 
 @pytest.fixture
-def defect(monkeypatch: pytest.MonkeyPatch) -> list[type[events.Event]]:
+def defect(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[type[events.Event]]]:
     """The kinds of events on which the holder of election "e" fails, until they are taken out of this list."""
     kinds: list[type[events.Event]] = []
     real = Holder.handle
@@ -36,7 +37,9 @@ def defect(monkeypatch: pytest.MonkeyPatch) -> list[type[events.Event]]:
         return real(self, event, now_ns)
 
     monkeypatch.setattr(Holder, "handle", handle)
-    return kinds
+    yield kinds
+    kinds.clear()
+    ANNOUNCER.flush(LIMIT_S)  # what is logged of it is not the next test's
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -128,6 +131,7 @@ def test_a_body_that_ignores_a_defect_is_an_overrun(
     assert len(complaints(caplog)) == 1
 
 
+@pytest.mark.usefixtures("fresh_keeper")
 def test_a_holder_that_fails_at_everything_still_tells_its_body(stage: Stage, defect: list[type[events.Event]]) -> None:
     """Nothing can be released in good order then, and leaving the block is bounded."""
     with pytest.raises(LeadershipLost) as caught, stage.blocking(lease=0.5).lead() as tenure:
