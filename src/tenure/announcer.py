@@ -115,11 +115,11 @@ class Announcer:
         for callback in self._subscribers:
             try:
                 callback(notice)
-            except Exception as error:  # noqa: BLE001  a subscriber's error is its own: the next one must not suffer from it
+            except BaseException as error:  # noqa: BLE001  whatever it raises is its own: this thread must not end of it
                 _write(logging.ERROR, f"a subscriber failed on {type(notice).__name__}", cause=error)
 
 
-def _write(loudness: int, text: str, notice: Notice | None = None, *, cause: Exception | None = None) -> None:
+def _write(loudness: int, text: str, notice: Notice | None = None, *, cause: BaseException | None = None) -> None:
     try:
         _log.log(loudness, "%s", text, extra={"notice": notice}, exc_info=cause)
     except Exception:  # noqa: BLE001  a log handler may raise; the thread that tells everybody must not end of it

@@ -74,13 +74,15 @@ class _Body(Post):
         super().__init__(options)
         self._wait_s = wait_s
         self._tenure: Tenure | None = None
+        self._held: set[tuple[str, str]] = set()
+        self._key = ("", "")
 
     def __enter__(self) -> Tenure:
         if self.thread is not None:
             raise ConfigurationError("this lead() was used before; call lead() again for another tenure")
         self.thread = threading.current_thread()
-        held = held_here()
-        if self.options.key in held:
+        self._held, self._key = held, key = held_here(), self.options.key
+        if key in held:
             raise ConfigurationError(f"this thread leads {self.options.name!r} already; it would wait for itself")
         end_s = None if self._wait_s is None else time.monotonic() + self._wait_s
         left_s = self._wait_s
@@ -88,11 +90,11 @@ class _Body(Post):
             while (tenure := self._campaign(left_s)) is None:
                 left_s = None if end_s is None else max(0.0, end_s - time.monotonic())
             self._tenure = tenure
-            held.add(self.options.key)
+            held.add(key)
             return self._tenure  # noqa: TRY300  a signal's exception may come at any line up to here
         except BaseException:  # whatever is or will be won goes back
             self.abandon()
-            held.discard(self.options.key)
+            held.discard(key)
             raise
 
     def _campaign(self, wait_s: float | None) -> Tenure | None:
@@ -111,11 +113,9 @@ class _Body(Post):
     ) -> None:
         assert self._tenure is not None
         reason = None if self._tenure.is_valid() else self._tenure.reason
-        try:
-            if reason is not Reason.FORKED:
-                self.let_go()
-        finally:
-            held_here().discard(self.options.key)
+        self._held.discard(self._key)
+        if reason is not Reason.FORKED:
+            self.let_go()
         if reason is None:
             return
         lost = LeadershipLost(self._tenure.election, self._tenure.token, reason)

@@ -26,6 +26,8 @@ def seconds(value: float | str) -> float:
         number = float(match[1]) * _UNITS_S[match[2] or "s"]
     else:
         try:
+            if isinstance(value, bool | bytes):
+                raise TypeError(value)
             number = float(value)
         except (TypeError, ValueError, OverflowError) as error:
             raise ConfigurationError(f"{value!r} is not a duration; give seconds, or text like 500ms or 15s") from error

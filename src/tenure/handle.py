@@ -70,8 +70,11 @@ class Hold:
 
     @property
     def deadline_ns(self) -> int | None:
-        """The last instant at which this process may act unless it renews, on CLOCK_BOOTTIME; None without a lease."""
-        deadline_ns = self._holder.deadline_ns
+        """The instant on CLOCK_BOOTTIME by which the work must be gone, unless the tenure is renewed.
+
+        None without a lease, until a loss sets one.
+        """
+        deadline_ns = self._holder.hard_ns
         return None if deadline_ns == NEVER_NS else deadline_ns
 
     def resign(self) -> None:

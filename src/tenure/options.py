@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 import socket
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -30,6 +31,8 @@ from tenure.holding.events import Transfer, Wish
 from tenure.holding.holder import Holder
 from tenure.keeper import Keeper, Owner, Seat
 
+PRIORITY_LIMIT = 2**31
+"""Beyond this no backend could tell two priorities apart."""
 CALL_LIMIT_S = 5.0
 """The limit of one look at a backend, or of one wish left with it."""
 
@@ -72,7 +75,7 @@ class Options:
         takeover_delay: float | str,
     ) -> None:
         self.name = registry.checked_name(name)
-        who = f"{socket.gethostname()}-{os.getpid()}" if candidate is None else candidate
+        who = _default_candidate() if candidate is None else candidate
         self.candidate = registry.checked_name(who, what="a candidate")
         self.metadata = _checked_metadata(metadata)
         self.priority = _checked_priority(priority)
@@ -203,7 +206,15 @@ def checked_value(value: str) -> str:
 def _checked_priority(priority: object) -> int:
     if not isinstance(priority, int) or isinstance(priority, bool):
         raise ConfigurationError(f"a priority is a whole number, the higher the sooner elected, not {priority!r}")
+    if abs(priority) > PRIORITY_LIMIT:
+        raise ConfigurationError(f"a priority lies between -{PRIORITY_LIMIT} and {PRIORITY_LIMIT}, not at {priority}")
     return priority
+
+
+def _default_candidate() -> str:
+    """Host and process number, in the letters that a name may have: a host may be called `(none)`."""
+    host = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname()).lstrip("._-")[:100]
+    return f"{host or 'host'}-{os.getpid()}"
 
 
 def _checked_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:

@@ -185,6 +185,16 @@ def test_L12_sigterm_while_on_lost_runs_kills_that_command_too(url: str, tmp_pat
     eventually(lambda: not Path(f"/proc/{shell}").exists() and not Path(f"/proc/{child}").exists())
 
 
+def test_what_on_lost_leaves_behind_is_killed(url: str, tmp_path: Path) -> None:
+    """The command has ended well; what it put into the background has not, and goes with it."""
+    note = tmp_path / "note"
+    command = f"sleep 1000 & echo $! > {note}"
+    with leading(url, "--once", "--on-lost", command, "--", "sh", "-c", WAIT) as process:
+        tenure("resign", "job", "--at", url)
+        assert process.wait(LIMIT_S) == 75
+    assert not Path(f"/proc/{note.read_text().strip()}").exists()
+
+
 @pytest.mark.parametrize(
     ("job", "code"),
     [(WAIT, 128 + signal.SIGTERM), ("trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done", 5)],
@@ -293,3 +303,19 @@ def test_a_standby_that_is_killed_leaves_nobody_waiting(url: str) -> None:
             standby.wait(LIMIT_S)
             eventually(lambda: not Path(f"/proc/{guardians[0]}").exists())
         eventually(lambda: not stands(url, "job", "ben"))
+
+
+def test_L23_a_job_is_gone_before_anybody_leads_on_another_lock_file(url: str, tmp_path: Path) -> None:
+    """The lock file is deleted under a job that ignores SIGTERM and has a long grace: it is killed all the same."""
+    book = tmp_path / "book"
+    job = f"trap '' TERM; echo up; while :; do echo $TENURE_TOKEN >> {book}; sleep 0.05; done"
+    with (
+        leading(url, "--grace", "30s", "--", "sh", "-c", job),
+        running(url, "job", "--grace", "0s", "--", "sh", "-c", job) as second,
+    ):
+        Path(url.removeprefix("file://"), "job", "lock").unlink()
+        assert second.stdout is not None
+        assert second.stdout.readline() == "up\n"
+        eventually(lambda: book.read_text().count("2\n") > 20)
+    tokens = book.read_text().split()
+    assert tokens == sorted(tokens), "the first job acted after the second had begun"

@@ -113,13 +113,14 @@ def test_too_many_notices_drop_the_oldest_and_say_so(caplog: pytest.LogCaptureFi
     assert "5 notices were dropped" in caplog.text
 
 
-def test_a_subscriber_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+def test_a_subscriber_that_fails_harms_nobody(error: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
     """Its error is logged with the traceback; the next subscriber and the next notice are told."""
     own = Announcer()
     told: list[Notice] = []
 
     def fail(notice: Notice) -> None:
-        raise RuntimeError("of the subscriber")
+        raise error("of the subscriber")
 
     own.subscribe(fail)
     own.subscribe(told.append)
@@ -127,7 +128,7 @@ def test_a_subscriber_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) 
     own.tell(elected(2))
     assert own.flush(30)
     assert [notice.at_ns for notice in told] == [1, 2]
-    assert caplog.text.count("RuntimeError: of the subscriber") == 2
+    assert caplog.text.count(f"{error.__name__}: of the subscriber") == 2
 
 
 def test_a_log_handler_that_raises_does_not_end_the_telling(

@@ -102,3 +102,14 @@ def test_an_interrupt_as_the_wait_ends_gives_the_grant_back(stage: Stage, monkey
         with pytest.raises(KeyboardInterrupt), stage.blocking().lead():
             raise AssertionError
     wait_until(lambda: stage.leader() is None)
+
+
+def test_a_block_left_in_another_thread_bars_nobody(stage: Stage) -> None:
+    """What a thread leads is noted with the block, not with whoever leaves it."""
+    block = stage.blocking().lead()
+    block.__enter__()
+    leaver = threading.Thread(target=block.__exit__, args=(None, None, None))
+    leaver.start()
+    leaver.join()
+    with stage.blocking().lead(wait=30) as tenure:
+        assert tenure.is_valid()

@@ -238,3 +238,17 @@ def test_two_elections_on_two_loops_do_not_disturb_each_other(stage: Stage) -> N
 
 def _never(url: str) -> Any:
     raise AssertionError(f"{url} was connected to before")
+
+
+@pytest.mark.parametrize("host", ["(none)", "-x", "host name", ""])
+def test_every_host_has_a_candidates_name(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel without a host name says `(none)`; that must not refuse whoever gave no name."""
+    monkeypatch.setattr("socket.gethostname", lambda: host)
+    assert Election("e", "memory://hosts").candidate.endswith(f"-{os.getpid()}")
+
+
+@pytest.mark.parametrize("priority", [10**20, -(10**20), "high", 1.5, True])
+def test_a_priority_that_nobody_can_order_is_refused(priority: Any) -> None:
+    """Before it stands, not at each attempt."""
+    with pytest.raises(ConfigurationError, match="priority"):
+        Election("e", "memory://priorities", priority=priority)

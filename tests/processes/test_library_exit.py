@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,3 +111,11 @@ def test_a_job_that_does_not_stop_when_its_candidacy_is_left_ends_with_its_proce
 def test_this_is_for_linux() -> None:
     """The programs use what Linux has."""
     assert sys.platform == "linux"
+
+
+def test_a_block_that_is_left_by_the_ending_interpreter_does_not_hang(url: str) -> None:
+    """A generator is closed after the keeper has ended; asking for a new keeper would wait for ever."""
+    program = Path(__file__).parent / "programs" / "held_generator.py"
+    done = subprocess.run([sys.executable, str(program), url], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "1\n")
+    assert leads_at_once(url) == 2

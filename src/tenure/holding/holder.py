@@ -95,6 +95,11 @@ class Holder:
         return self._lease.deadline_ns
 
     @property
+    def hard_ns(self) -> int:
+        """When the body must be gone: the deadline, or what a loss has left of it; NEVER_NS for no such instant."""
+        return self._lease.deadline_ns if self._ending is None else self._ending.hard_ns
+
+    @property
     def leased(self) -> bool:
         """Whether a grant with a lease is held; then the driver reads the clock at least each half margin."""
         return self._lease.bounded and self.phase in HELD

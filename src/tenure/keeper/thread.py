@@ -8,6 +8,7 @@ import inspect
 import logging
 import os
 import selectors
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -54,6 +55,8 @@ class Keeper:
 
     @classmethod
     def current(cls) -> Keeper:
+        if sys.is_finalizing():  # a thread would never start now, and whoever waited for it would never end
+            raise BackendUnreachable("the interpreter ends: everything is released, and nobody is elected any more")
         with cls._lock:
             if cls._current is None:
                 cls._current = Keeper()
