@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tenure.backends.base import TOKEN_LIMIT
 from tenure.backends.file import counter, steps
 from tenure.backends.file.place import Place
 from tenure.errors import BackendRefused
@@ -134,6 +135,20 @@ def test_a_floor_repairs_whatever_was_there(rot: bytes, floor: int) -> None:
         counter.replace(place, floor)
 
         assert mint(place) == floor + 1
+
+
+@pytest.mark.parametrize(("recorded", "seen"), [(0, 0), (TOKEN_LIMIT, 0), (0, TOKEN_LIMIT)])
+def test_the_last_token_has_no_successor(tmp_path: Path, recorded: int, seen: int) -> None:
+    """Beyond the limit tokens could not be compared by everybody: the counter is left as it is, and nobody elected."""
+    place = make(tmp_path)
+    counter.replace(place, TOKEN_LIMIT - 1)
+    assert mint(place) == TOKEN_LIMIT
+    before = Path(place.token).read_bytes()
+
+    with pytest.raises(BackendRefused, match=f"{TOKEN_LIMIT} is the largest"):
+        counter.mint(place, recorded, seen)
+    assert Path(place.token).read_bytes() == before
+    assert counter.highest(place) == TOKEN_LIMIT
 
 
 def test_the_token_is_durable_before_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

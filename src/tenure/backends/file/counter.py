@@ -15,7 +15,7 @@ import zlib
 
 from tenure.backends.base import TOKEN_LIMIT
 from tenure.backends.file import steps
-from tenure.backends.file.place import Place, retried
+from tenure.backends.file.place import Place, open_regular, retried
 from tenure.errors import BackendRefused
 
 _SLOT = struct.Struct("<8sIQ40xI")  # magic, version, token, reserved, crc32 of all before it
@@ -58,7 +58,7 @@ def slots(fd: int) -> tuple[int | None, int | None]:
 def highest(place: Place) -> int | None:
     """The highest token that was given or begun; 0 where the counter does not exist, None where it is damaged."""
     try:
-        fd = os.open(place.token, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = open_regular(place.token, os.O_RDONLY)
     except FileNotFoundError:
         return 0
     try:
@@ -75,12 +75,12 @@ def mint(place: Place, recorded: int, seen: int) -> tuple[int, int]:
     both, whatever the file says. Raises BackendRefused where the counter is missing or damaged.
     """
     try:
-        fd = os.open(place.token, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = open_regular(place.token, os.O_RDWR)
     except FileNotFoundError:
         if recorded:
             raise BackendRefused(_advice(place, "is missing, although there were tenures", recorded)) from None
         replace(place, 0)
-        fd = os.open(place.token, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = open_regular(place.token, os.O_RDWR)
     try:
         first, second = slots(fd)
         known = [token for token in (first, second) if token is not None]
@@ -89,6 +89,11 @@ def mint(place: Place, recorded: int, seen: int) -> tuple[int, int]:
         before = max(known)
         step = 1 if len(known) == len(OFFSETS) else 2
         token = max(before + step, recorded + 1, seen + 1)
+        if token > TOKEN_LIMIT:
+            raise BackendRefused(
+                f"the counter {place.token} is at its end: {TOKEN_LIMIT} is the largest token that everybody can "
+                f"compare. Nothing was changed and nobody was elected. Go on with an election of another name"
+            )
         older = _older(first, second)
         steps.write_token(fd, pack(token), OFFSETS[older])
         steps.sync_token(fd)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -15,6 +16,10 @@ from tenure.errors import BackendRefused, ConfigurationError
 
 TEMPORARY = ".tmp-"
 """How the names of files begin that are not finished yet. They live in candidates/, where the dead are reaped."""
+
+
+_NO_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV})
+"""What opening says to a symbolic link, a directory, a socket and a device without a driver."""
 
 
 class Place:
@@ -53,7 +58,7 @@ class Place:
 
     def open_lock(self) -> int:
         """A descriptor of the lock file, made where it is missing; nothing is locked yet."""
-        return os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, self.file_mode)
+        return open_regular(self.lock, os.O_RDWR | os.O_CREAT, self.file_mode)
 
     def is_current(self, fd: int) -> bool:
         """Whether the descriptor is still of the file that everybody else finds under the lock's path."""
@@ -67,7 +72,7 @@ class Place:
     def is_held(self) -> bool:
         """Whether somebody leads, asked without locking anything and without waking anybody."""
         try:
-            fd = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = open_regular(self.lock, os.O_RDONLY)
         except FileNotFoundError:
             return False
         try:
@@ -93,6 +98,10 @@ class Place:
         return Unfinished(f"{self.candidates}/{TEMPORARY}{secrets.token_hex(8)}", self.file_mode)
 
 
+class IrregularFileError(BackendRefused):
+    """Where an election keeps a file there is something else: a pipe, a directory, a device, a symbolic link."""
+
+
 class Unfinished:
     """A file that does not bear its name yet. Who dies meanwhile leaves it unlocked, and it is reaped."""
 
@@ -115,6 +124,30 @@ class Unfinished:
             remove(self.name)
             self.name = None
         os.close(self.fileno)
+
+
+def open_regular(path: str, flags: int, mode: int = 0o600) -> int:
+    """A descriptor of a regular file, and of nothing else: opening a pipe would wait for its other end for ever.
+
+    Raises IrregularFileError where something else has the name, FileNotFoundError where nothing has it.
+    """
+    try:
+        fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise _irregular(path, os.strerror(error.errno)) from None
+        raise
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise _irregular(path, "something else has its name")
+
+
+def _irregular(path: str, what: str) -> IrregularFileError:
+    return IrregularFileError(
+        f"{path} is no regular file ({what}), and nothing was read from it or written to it. An election's directory "
+        f"must be one of its own, without symbolic links, pipes or other things in it: remove {path}"
+    )
 
 
 def places(root: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ import msgspec
 from tenure.backends.base import Candidate
 from tenure.backends.file import steps
 from tenure.backends.file.identity import Process, this_process
-from tenure.backends.file.place import TEMPORARY, Place, remove
+from tenure.backends.file.place import TEMPORARY, IrregularFileError, Place, open_regular, remove
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _MIDDLE = 1 << 31
@@ -103,8 +103,8 @@ def lives(place: Place, name: str) -> bool:
     """Whether the candidate of that file still lives; if not, the file is removed."""
     path = f"{place.candidates}/{name}"
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+        fd = open_regular(path, os.O_RDONLY)
+    except (FileNotFoundError, IrregularFileError):  # what is no file was put there by somebody else: left alone
         return False
     try:
         if steps.is_marked(fd):
@@ -136,8 +136,8 @@ def standing(place: Place) -> Iterator[tuple[str, Presence]]:
 
 def _read(path: str) -> Presence | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except (FileNotFoundError, PermissionError):  # it left meanwhile, or another user keeps it private
+        fd = open_regular(path, os.O_RDONLY)
+    except (FileNotFoundError, PermissionError, IrregularFileError):  # gone meanwhile, another user's, or nobody
         return None
     try:
         return _decoder.decode(os.pread(fd, _READ_BYTES, 0)) if steps.is_marked(fd) else None

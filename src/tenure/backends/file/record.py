@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tenure.backends.file.identity import Process
-from tenure.backends.file.place import Place, retried
+from tenure.backends.file.place import Place, open_regular, retried
 
 _HEAD = struct.Struct("<8sII")  # magic, length of the payload, crc32 of the payload
 _MAGIC = b"tenure@\n"
@@ -93,7 +93,7 @@ def read_open(fd: int) -> Record | None:
 def read(place: Place) -> Record | None:
     """The newest state, or None where nobody has led yet."""
     try:
-        fd = os.open(place.leader, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = open_regular(place.leader, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:
@@ -104,9 +104,8 @@ def read(place: Place) -> Record | None:
 
 def open_for_writing(place: Place) -> int:
     """A descriptor of the record file, which gets its full size when it is made. Only under the lock."""
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        return os.open(place.leader, flags)
+        return open_regular(place.leader, os.O_RDWR)
     except FileNotFoundError:
         retried(lambda: place.put(place.leader, b"\0" * FILE_BYTES, durable=True))
-        return os.open(place.leader, flags)
+        return open_regular(place.leader, os.O_RDWR)

@@ -27,7 +27,7 @@ def end(clock: Clock, place: Place, fd: int, state: record.Record, to: str | Non
         note = wishes.read(place)
         if note is not None and note.token == state.token:
             wishes.discard(place)
-    except OSError as error:
+    except (OSError, BackendRefused) as error:
         _log.warning("%s: the end of tenure %d could not be written down: %s", place.leader, state.token, error)
     finally:
         steps.let_go(fd)
@@ -99,7 +99,9 @@ def floor(place: Place, token: int) -> None:
                 f"Nothing was changed"
             )
         if token >= TOKEN_LIMIT:
-            raise BackendRefused(f"{token} is beyond the largest token, {TOKEN_LIMIT}; nothing was changed")
+            raise BackendRefused(
+                f"a floor must be below the largest token, {TOKEN_LIMIT}, and {token} is not; nothing was changed"
+            )
         counter.replace(place, token)
         _write_floor(place, fd, token, 1 if last is None else last.seq + 1)
     finally:

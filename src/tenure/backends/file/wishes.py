@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import msgspec
 
-from tenure.backends.file.place import Place, remove, retried
+from tenure.backends.file.place import IrregularFileError, Place, open_regular, remove, retried
 from tenure.holding.events import Wish
 
 
@@ -22,6 +23,8 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Note)
 _READ_BYTES = 4096
 
+_log = logging.getLogger(__name__)
+
 
 def leave(place: Place, note: Note) -> None:
     """Make the wish durable, in place of an earlier one."""
@@ -31,8 +34,8 @@ def leave(place: Place, note: Note) -> None:
 def read(place: Place) -> Note | None:
     """The wish that lies there, whomever it is for."""
     try:
-        fd = os.open(place.wish, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+        fd = open_regular(place.wish, os.O_RDONLY)
+    except (FileNotFoundError, IrregularFileError):  # nobody's wish; who leaves one hears what is in the way
         return None
     try:
         return _decoder.decode(os.pread(fd, _READ_BYTES, 0))
@@ -44,4 +47,7 @@ def read(place: Place) -> Note | None:
 
 def discard(place: Place) -> None:
     """Remove the wish; by a new leader, for whom an old wish is not, and by a leader that steps down."""
-    remove(place.wish)
+    try:
+        remove(place.wish)
+    except (IsADirectoryError, PermissionError) as error:  # it has no authority, so it bars nobody from leading
+        _log.warning("%s cannot be removed (%s); nobody can be asked to step down until it is", place.wish, error)
