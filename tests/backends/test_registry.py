@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -138,7 +139,12 @@ def test_an_absolute_path_has_the_scope_of_the_host() -> None:
 
 def test_equal_places_have_equal_urls() -> None:
     """Spellings of one directory resolve to one URL, so that one backend serves them."""
-    spellings = ("file:///srv/my%20jobs", "FILE:///srv//my%20jobs/", "file://localhost/srv/./my%20jobs")
+    spellings = (
+        "file:///srv/my%20jobs",
+        "FILE:///srv//my%20jobs/",
+        "file://localhost/srv/./my%20jobs",
+        "file:////srv/x/../my%20jobs",
+    )
 
     assert {resolved(url).url for url in spellings} == {"file:///srv/my%20jobs"}
 
@@ -170,9 +176,36 @@ def test_L30_a_path_that_is_not_absolute_is_refused_with_the_one_that_was_meant(
     assert refusal(url).endswith(f"write {meant}")
 
 
-def test_the_root_directory_is_refused() -> None:
-    """One slash too many is more likely than elections in /."""
-    assert "file://" in refusal("file:///")
+def test_a_path_without_a_scheme_is_told_how_a_url_begins() -> None:
+    """An absolute path lacks nothing but its scheme, and the message says so."""
+    assert refusal("/srv/el") == "a URL begins with file://; write file:///srv/el"
+    assert refusal("foo") == f"a URL begins with file://; write {Path.cwd().as_uri()}/foo"
+    assert refusal("file://foo") == f"a file:// URL needs an absolute path; write {Path.cwd().as_uri()}/foo"
+
+
+@pytest.mark.parametrize("url", ["file:///", "file:////", "file:///.", "file:///tmp/../..", "file:///tmp/%2e%2e"])
+def test_the_root_directory_is_refused(url: str) -> None:
+    """One slash too many is more likely than elections in /, and no spelling of it gets past."""
+    assert "is the root directory" in refusal(url)
+
+
+def test_names_of_different_bytes_stay_different() -> None:
+    """A name that is no UTF-8 is that name, not one with a replacement character that others share."""
+    found = [resolved(f"file:///srv/{name}") for name in ("%ff", "%fe", "%EF%BF%BD", "\udcff")]
+
+    assert [os.fsencode(each.path or "") for each in found] == [
+        b"/srv/\xff",
+        b"/srv/\xfe",
+        b"/srv/\xef\xbf\xbd",
+        b"/srv/\xff",
+    ]
+    assert resolved(found[0].url).path == found[0].path
+
+
+@pytest.mark.parametrize("url", ["file:///tmp/\ud800", "file://\ud800", "/srv/\ud800", "file:///tmp/\ud800/%ff"])
+def test_half_a_surrogate_pair_is_refused(url: str) -> None:
+    """No file has such a name; it is no crash."""
+    assert "surrogate" in refusal(url)
 
 
 def test_L30_the_state_directory_is_private_however_it_is_written() -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote
 
 import msgspec
 
 from tenure.backends.base import Backend, Scope
 from tenure.backends.surroundings import Surroundings
-from tenure.backends.url import Host, ParsedUrl, checked_name, may_be_shown, nearest, parse
+from tenure.backends.url import Host, ParsedUrl, checked_name, decoded, may_be_shown, nearest, parse
 from tenure.durations import seconds
 from tenure.errors import ConfigurationError
 
@@ -97,7 +96,7 @@ def _given(given: str, origin: str, around: Surroundings) -> Resolved:
     if given.lower().startswith("file://") and may_be_shown(given):
         rest = given[len("file://") :]
         if rest and rest[0] not in "/?" and rest.partition("/")[0] != "localhost":
-            _refuse_path(unquote(rest), around)
+            _refuse_path(decoded("file", rest), around, "a file:// URL needs an absolute path")
     parsed = parse(given)
     if parsed.scheme not in _OPTIONS:
         _refuse_scheme(parsed.scheme)
@@ -143,13 +142,14 @@ def _memory(parsed: ParsedUrl, origin: str) -> Resolved:
 def _file(parsed: ParsedUrl, origin: str, around: Surroundings) -> Resolved:
     if parsed.hosts and parsed.hosts != (Host("localhost"),):
         raise ConfigurationError("file:// has no hosts: it is this host; write file:///absolute/path")
-    if parsed.path and not parsed.path.strip("/"):
+    place = f"/{os.path.normpath(parsed.path).lstrip('/')}" if parsed.path else ""  # as the backend takes it
+    if place == "/":
         raise ConfigurationError(
             "file:/// is the root directory; write file:// for your state directory, or file:///absolute/path"
         )
     if "\0" in parsed.path:
         raise ConfigurationError("the path in the file:// URL contains a zero byte; no file system has such a name")
-    path = Path(parsed.path) if parsed.path else around.state_directory()
+    path = Path(place) if place else around.state_directory()
     is_own = not parsed.path or around.is_state_directory(path)  # written out it is as private as it is by default
     options = {"poll": seconds(parsed.options["poll"])} if "poll" in parsed.options else {}
     if options.get("poll") == 0:
@@ -189,7 +189,7 @@ def _refuse_scheme(scheme: str) -> None:
     raise ConfigurationError(f"there is no backend {scheme}://{hint} (this version has {_HERE})")
 
 
-def _refuse_path(text: str, around: Surroundings) -> None:
+def _refuse_path(text: str, around: Surroundings, what: str = "a URL begins with file://") -> None:
     """Refuse a path without a scheme, or one that is not absolute, with the URL that was probably meant."""
     if not text:
         raise ConfigurationError("the URL is empty; write one such as file:///absolute/path, or give none")
@@ -203,5 +203,5 @@ def _refuse_path(text: str, around: Surroundings) -> None:
     home = around.environment.get("HOME")
     if home and (text == "~" or text.startswith("~/")):
         text = home + text[1:]
-    meant = Path(os.path.abspath(text)).as_uri()  # noqa: PTH100 -- resolve() would follow links; only a hint is wanted
-    raise ConfigurationError(f"a file:// URL needs an absolute path; write {meant}")
+    meant = Path(os.path.abspath(decoded("file", text, quoted=False))).as_uri()  # noqa: PTH100 -- resolve() would follow links; only a hint is wanted
+    raise ConfigurationError(f"{what}; write {meant}")

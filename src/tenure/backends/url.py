@@ -5,10 +5,11 @@ No error repeats a password or the value of an option: what was pasted by mistak
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 import msgspec
 
@@ -60,7 +61,7 @@ def parse(text: str) -> ParsedUrl:
         scheme=scheme,
         user=unquote(user) if at else None,
         hosts=tuple(_host(scheme, host) for host in hosts.split(",")) if hosts else (),
-        path=unquote(slash + path),
+        path=decoded(scheme, slash + path),
         options=_options(scheme, query),
     )
 
@@ -82,6 +83,20 @@ def checked_name(name: str, *, what: str = "an election") -> str:
         f"{name!r} cannot name {what}: a name has 1 to {_NAME_LIMIT} of the characters A-Z a-z 0-9 . _ - "
         "and begins with a letter or a digit" + (f"; try {possible!r}" if possible else "")
     )
+
+
+def decoded(scheme: str, text: str, *, quoted: bool = True) -> str:
+    """The path that `text` stands for. Bytes that are no UTF-8 become what Python's file names have for them, so that
+    different names stay different. Raises ConfigurationError for what no file name can have.
+    """
+    try:
+        data = os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"the {scheme}:// URL contains a character that no file name can have (one half of a surrogate pair); "
+            "write the name's bytes in hexadecimal, such as %ff"
+        ) from None
+    return os.fsdecode(unquote_to_bytes(data) if quoted else data)
 
 
 def nearest(word: str, among: Collection[str], form: str = "{}") -> str:
