@@ -11,19 +11,19 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Concatenate, Literal, ParamSpec, Self, TypeVar, Unpack
+from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 
-from tenure.backends.base import Backend, Gone, Grade, Grant, Leader, Scope, Standing
+from tenure.backends.base import Backend, Gone, Grant, Leader, Standing
 from tenure.durations import NS_PER_S, seconds
 from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason
 from tenure.handle import Hold
 from tenure.holding.events import Resign, Transfer
 from tenure.keeper import Keeper, Seat
-from tenure.options import ElectionOptions, Options, checked_value
+from tenure.options import ElectionOptions, Front, Options, checked_value
 from tenure.post import Post, held_here, raise_if_around
 from tenure.reports import Pauses, report_failure_at_loss, report_job_failure
 from tenure.views import Lookout, View
@@ -125,43 +125,8 @@ class _Body(Post):
             error.add_note(str(lost))
 
 
-class Election:
+class Election(Front):
     """A named thing to lead, as one candidate sees it; options and errors are those of `tenure.Election`."""
-
-    def __init__(
-        self,
-        name: str,
-        at: str | Backend | None = None,
-        *,
-        candidate: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        priority: int = 0,
-        lease: float | str | None = None,
-        grace: float | str | None = None,
-        stall_after: float | str | None = None,
-        min_grade: Grade = "C",
-        scope: Scope | None = None,
-        on_overrun: Literal["report", "exit"] = "report",
-        takeover_delay: float | str = 0,
-    ) -> None:
-        self._options = Options(
-            name,
-            at,
-            candidate=candidate,
-            metadata=metadata,
-            priority=priority,
-            lease=lease,
-            grace=grace,
-            stall_after=stall_after,
-            min_grade=min_grade,
-            scope=scope,
-            on_overrun=on_overrun,
-            takeover_delay=takeover_delay,
-        )
-        self.name = self._options.name
-        self.candidate = self._options.candidate
-        self.url = self._options.backend.url
-        self.grace_s = self._options.budget.grace_ns / NS_PER_S
 
     def lead(self, *, wait: float | str | None = None) -> AbstractContextManager[Tenure]:
         """Lead for as long as the body runs: `with election.lead() as tenure: ...`.
@@ -198,9 +163,6 @@ class Election:
     def ask_transfer(self, to: str) -> Leader:
         """Ask whoever leads to step down in favour of `to`; returns whom. Errors as of `Election.ask_transfer`."""
         return self._options.ask(Transfer(to)).result()
-
-    def __repr__(self) -> str:
-        return f"<Election {self.name!r} at {self.url} as {self.candidate!r}>"
 
 
 class Candidacy:

@@ -9,19 +9,19 @@ import asyncio
 import functools
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Concatenate, Literal, ParamSpec, Self, TypeVar, Unpack
+from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 
-from tenure.backends.base import Backend, Grade, Leader, Scope, Standing
+from tenure.backends.base import Backend, Leader, Standing
 from tenure.body import Body, Tenure, raise_if_around
-from tenure.durations import NS_PER_S, seconds
+from tenure.durations import seconds
 from tenure.errors import ConfigurationError, LeadershipLost
 from tenure.holding.events import Resign, Transfer
 from tenure.keeper import Keeper
-from tenure.options import ElectionOptions, Options
+from tenure.options import ElectionOptions, Front
 from tenure.reports import Pauses, report_failure_at_loss, report_job_failure
 from tenure.views import Lookout, View
 
@@ -30,7 +30,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class Election:
+class Election(Front):
     """A named thing to lead, as one candidate sees it.
 
     name            [A-Za-z0-9][A-Za-z0-9._-]{0,127}
@@ -48,41 +48,6 @@ class Election:
 
     Raises ConfigurationError where the options cannot work; the message says what to change.
     """
-
-    def __init__(
-        self,
-        name: str,
-        at: str | Backend | None = None,
-        *,
-        candidate: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        priority: int = 0,
-        lease: float | str | None = None,
-        grace: float | str | None = None,
-        stall_after: float | str | None = None,
-        min_grade: Grade = "C",
-        scope: Scope | None = None,
-        on_overrun: Literal["report", "exit"] = "report",
-        takeover_delay: float | str = 0,
-    ) -> None:
-        self._options = Options(
-            name,
-            at,
-            candidate=candidate,
-            metadata=metadata,
-            priority=priority,
-            lease=lease,
-            grace=grace,
-            stall_after=stall_after,
-            min_grade=min_grade,
-            scope=scope,
-            on_overrun=on_overrun,
-            takeover_delay=takeover_delay,
-        )
-        self.name = self._options.name
-        self.candidate = self._options.candidate
-        self.url = self._options.backend.url
-        self.grace_s = self._options.budget.grace_ns / NS_PER_S
 
     def lead(self, *, wait: float | str | None = None) -> AbstractAsyncContextManager[Tenure]:
         """Lead for as long as the body runs: `async with election.lead() as tenure: ...`.
@@ -164,9 +129,6 @@ class Election:
         the wish was left.
         """
         return await asyncio.wrap_future(self._options.ask(Transfer(to)))
-
-    def __repr__(self) -> str:
-        return f"<Election {self.name!r} at {self.url} as {self.candidate!r}>"
 
 
 class _NoCoroutineError(ConfigurationError):

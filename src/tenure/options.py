@@ -180,6 +180,48 @@ class Options:
             raise ConfigurationError(f"{self.backend.url} elects in no order; leave the priority out")
 
 
+class Front:
+    """What both kinds of `Election` are made with; the options are explained at `tenure.Election`."""
+
+    def __init__(
+        self,
+        name: str,
+        at: str | Backend | None = None,
+        *,
+        candidate: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        priority: int = 0,
+        lease: float | str | None = None,
+        grace: float | str | None = None,
+        stall_after: float | str | None = None,
+        min_grade: Grade = "C",
+        scope: Scope | None = None,
+        on_overrun: Literal["report", "exit"] = "report",
+        takeover_delay: float | str = 0,
+    ) -> None:
+        self._options = Options(
+            name,
+            at,
+            candidate=candidate,
+            metadata=metadata,
+            priority=priority,
+            lease=lease,
+            grace=grace,
+            stall_after=stall_after,
+            min_grade=min_grade,
+            scope=scope,
+            on_overrun=on_overrun,
+            takeover_delay=takeover_delay,
+        )
+        self.name = self._options.name
+        self.candidate = self._options.candidate
+        self.url = self._options.backend.url
+        self.grace_s = self._options.budget.grace_ns / NS_PER_S
+
+    def __repr__(self) -> str:
+        return f"<Election {self.name!r} at {self.url} as {self.candidate!r}>"
+
+
 _told: set[str] = set()
 
 
