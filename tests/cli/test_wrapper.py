@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from tenure.backends.memory import MemoryBackend, MemoryService
 from tenure.cli.run.policy import Policy
 from tenure.cli.run.wrapper import Wrapper
 from tenure.clock import ManualClock
+from tenure.errors import BackendUnreachable
 from tenure.supervise import Because, Guardian
 
 LIMIT_S = 30.0
@@ -84,3 +86,29 @@ def test_a_job_that_ended_by_itself_is_no_loss() -> None:
     service = MemoryService(clock=ManualClock())
     assert run(PuppetGuardian((7, Because.ITSELF)), service, once=True) == 7
     assert service.read("job").token == 1
+
+
+def test_a_look_at_the_leader_that_fails_is_nobodys_business(caplog: pytest.LogCaptureFixture) -> None:
+    """Who waits for its election is told by the campaign what is wrong; the look says nothing, not even at the end."""
+    service = MemoryService(clock=ManualClock())
+    election = Election("job", MemoryBackend(service), candidate="a")
+    wrapper = Wrapper(PuppetGuardian(), election, ["true"], Policy(quiet=True), 1.0)
+
+    async def main() -> None:
+        looked = asyncio.Event()
+
+        async def refuse() -> None:
+            looked.set()
+            raise BackendUnreachable("no")
+
+        election.leader = refuse  # type: ignore[method-assign,assignment]  the look fails, the campaign does not
+        async with Election("job", MemoryBackend(service), candidate="b").lead(), asyncio.timeout(LIMIT_S):
+            running = asyncio.create_task(wrapper.main())
+            await looked.wait()
+            running.cancel()
+            await asyncio.wait([running])
+
+    asyncio.run(main())
+    gc.collect()
+
+    assert "never retrieved" not in caplog.text

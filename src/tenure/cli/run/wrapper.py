@@ -19,7 +19,7 @@ from tenure.body import Tenure
 from tenure.cli.exits import Exit, say
 from tenure.cli.run.policy import PAUSE_S, Policy
 from tenure.election import Election
-from tenure.errors import LeadershipLost, Reason
+from tenure.errors import LeadershipLost, Reason, TenureError
 from tenure.reports import Pauses
 from tenure.supervise import Because, Guardian
 
@@ -40,6 +40,8 @@ PATIENCE_S = 0.3
 """Who is not elected by then is a standby, and says for whom it waits."""
 ON_LOST_LIMIT_S = 30.0
 """How long the command of --on-lost may take before it is killed; nobody is campaigned for meanwhile."""
+LEFT_LIMIT_S = 1.0
+"""How long what that command left behind may take to die of SIGKILL, which is a matter of milliseconds."""
 
 
 class Wrapper:
@@ -82,11 +84,17 @@ class Wrapper:
             if self._ended_by is None:
                 raise
             return self._finished if self._finished is not None else 128 + self._ended_by
+        finally:
+            if self._waiting is not None:
+                self._waiting.cancel()
 
     async def _say_for_whom(self) -> None:
         """Whoever looks at a standby wants to know whom it waits for."""
         await asyncio.sleep(PATIENCE_S)
-        leader = await self._election.leader()
+        try:
+            leader = await self._election.leader()
+        except TenureError:  # the campaign meets the same trouble, and tells of it
+            return
         if leader is not None:
             self._say(f"{leader.candidate!r} leads (token {leader.token}); waiting")
 
@@ -179,6 +187,7 @@ class Wrapper:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await _to_its_end(process.wait())
+            await _to_its_end(_end_group(process.pid))
 
     def _environment(self, tenure: Tenure) -> dict[str, str]:
         return {
@@ -209,6 +218,20 @@ class Wrapper:
     def _stop_soon(self, number: int) -> None:
         """Order the job's end; `_run_job` sees it by the job's end."""
         self._stopping = asyncio.create_task(self._guardian.stop(number))
+
+
+async def _end_group(group: int) -> None:
+    """Kill what a command that has ended left behind in its process group: its orphans, who are our children now.
+
+    As long as one of them is not reaped, the kernel gives the group's number to nobody else (hazard L31).
+    """
+    with suppress(ChildProcessError, PermissionError, TimeoutError):  # the first: nobody is left, as nearly always
+        async with asyncio.timeout(LEFT_LIMIT_S):
+            while True:
+                os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # noqa: ASYNC222  WNOHANG
+                os.killpg(group, signal.SIGKILL)
+                os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG)  # noqa: ASYNC222  WNOHANG: it never blocks
+                await asyncio.sleep(0.005)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, object]) -> None:
