@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -319,3 +319,32 @@ def test_L23_a_job_is_gone_before_anybody_leads_on_another_lock_file(url: str, t
         eventually(lambda: book.read_text().count("2\n") > 20)
     tokens = book.read_text().split()
     assert tokens == sorted(tokens), "the first job acted after the second had begun"
+
+
+@pytest.mark.parametrize("job", [WAIT, "exec 2>/dev/null; trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done"])
+def test_sigterm_is_obeyed_while_nobody_reads_stderr(url: str, job: str) -> None:
+    """Stderr is a full pipe from the start, with all the talk that -vv makes; the job and `run` end all the same."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    os.set_blocking(writing, True)
+    process = subprocess.Popen(
+        [*TENURE, "run", "-vv", "job", "--at", url, "--", "sh", "-c", job],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=writing,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.terminate()
+        assert process.wait(LIMIT_S) == (128 + signal.SIGTERM if job is WAIT else 5)
+    finally:
+        process.kill()
+        process.communicate(timeout=LIMIT_S)
+        os.close(reading)
+        os.close(writing)

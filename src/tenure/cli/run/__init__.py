@@ -86,6 +86,9 @@ def command(  # noqa: PLR0917  click hands over every option by name
             raise CommandNotExecutable(command_line[0], errno.EACCES)
         raise CommandNotFound(command_line[0])
     guardian = Guardian.fork()  # before asyncio is imported, and before any thread: see tenure.supervise.job
+    from tenure.cli.run.talk import Talk
+
+    Talk.take_over()
     try:
         import asyncio
 
