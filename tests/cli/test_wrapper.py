@@ -15,7 +15,7 @@ from tenure.cli.run.policy import Policy
 from tenure.cli.run.wrapper import Wrapper
 from tenure.clock import ManualClock
 from tenure.errors import BackendUnreachable
-from tenure.supervise import Because, Guardian
+from tenure.supervise import Because, Guardian, GuardianDied
 
 LIMIT_S = 30.0
 
@@ -27,6 +27,11 @@ class PuppetGuardian(Guardian):
         self._ends = list(ends)
         self._because: Because | None = None
         self.started: list[list[str]] = []
+        self.dies_with_its_job = False
+
+    @property
+    def is_alive(self) -> bool:
+        return not (self.dies_with_its_job and self.started)
 
     @property
     def because(self) -> Because | None:
@@ -79,6 +84,17 @@ def test_after_a_job_that_the_guardian_ended_it_stands_again() -> None:
     guardian = PuppetGuardian((137, Because.DEADLINE), (3, Because.ITSELF))
     assert run(guardian, service) == 3
     assert (len(guardian.started), service.read("job").token) == (2, 2)
+
+
+def test_without_its_guardian_it_does_not_stand_again() -> None:
+    """It could run nothing any more, and whoever waits behind it can."""
+    service = MemoryService(clock=ManualClock())
+    guardian = PuppetGuardian((137, Because.DEADLINE))
+    guardian.dies_with_its_job = True
+    with pytest.raises(GuardianDied):
+        run(guardian, service)
+    view = service.read("job")
+    assert (view.token, view.leader, len(view.candidates)) == (1, None, 0)
 
 
 def test_a_job_that_ended_by_itself_is_no_loss() -> None:

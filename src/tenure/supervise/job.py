@@ -64,6 +64,15 @@ class Guardian:
         return self._process.pid
 
     @property
+    def is_alive(self) -> bool:
+        """Whether it can still run a job: somebody may have killed it, or this process ended it to take its place."""
+        if self._is_closed or self._is_reaped():
+            return False
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return not poll.poll(0)
+
+    @property
     def because(self) -> Because | None:
         """Why the last job ended; None while it runs, before the first, and where only the guardian knew."""
         return None if self._connection is None else self._connection.because

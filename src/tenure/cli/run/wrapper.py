@@ -21,7 +21,7 @@ from tenure.cli.run.policy import PAUSE_S, Policy
 from tenure.election import Election
 from tenure.errors import LeadershipLost, Reason, TenureError
 from tenure.reports import Pauses
-from tenure.supervise import Because, Guardian
+from tenure.supervise import Because, Guardian, GuardianDied
 
 ENDING = (signal.SIGTERM,)
 """Signals that end the job with its grace, and the wrapper with it."""
@@ -166,7 +166,11 @@ class Wrapper:
             await self._run_on_lost(self._policy.on_lost, lost)
         if self._ended_by is not None:
             return 128 + self._ended_by
-        return Exit.LOST if self._policy.once else None
+        if self._policy.once:
+            return Exit.LOST
+        if not self._guardian.is_alive:
+            raise GuardianDied  # elected again, this process could run nothing: let a new one stand
+        return None
 
     async def _run_on_lost(self, command: str, lost: LeadershipLost) -> None:
         environment = {
