@@ -127,3 +127,19 @@ async def test_a_released_grant_can_do_nothing_any_more(stage: Stage) -> None:
         await grant.publish("too late")
     reading = await stage.other.read(ELECTION)
     assert reading.leader is None
+
+
+async def test_what_nobody_acted_on_closes_nothing_but_itself(stage: Stage) -> None:
+    """After a death every grant is unclean until one that was acted on is released, however many are given back."""
+    await (await stage.win("first")).release()
+    lost = stage.connect()
+    await stage.win("dies", on=lost)
+    await stage.harness.crash(lost)
+    await stage.run_out()
+    clean = []
+    for acted in (False, False, True, False, True):
+        grant = await stage.win("next")
+        clean.append(grant.granted.clean)
+        await grant.release(acted=acted)
+
+    assert clean == [False, False, False, True, True]

@@ -264,8 +264,8 @@ class _NoGrant(Grant):
     async def renew(self) -> int:
         return 15_000_000_000
 
-    async def release(self, to: str | None = None) -> None:
-        del to
+    async def release(self, to: str | None = None, *, acted: bool = True) -> None:
+        del to, acted
 
     async def attend(self) -> AsyncGenerator[events.Wish | events.Deposed, None]:
         await asyncio.get_running_loop().create_future()

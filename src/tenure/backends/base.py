@@ -110,9 +110,11 @@ class Grant(ABC):
         """
 
     @abstractmethod
-    async def release(self, to: str | None = None) -> None:
+    async def release(self, to: str | None = None, *, acted: bool = True) -> None:
         """Close the tenure in good order and let the next candidate win at once, preferably the one named `to`.
 
+        `acted` says whether anybody acted on the grant. Where nobody did, this tenure closes nothing but itself: how
+        the one before it ended still counts, so the next grant is as `clean` as this one was.
         Releasing twice, or a grant that is gone, does nothing. Where grants have no lease it must not fail for good:
         nothing else would ever end them.
         """

@@ -81,6 +81,8 @@ class Seat:
         self._candidate = candidate
         self._owner = owner
         self._grants: dict[int, Grant] = {}
+        self._begun: int | None = None
+        """The token of the tenure whose body was last told to begin; a grant given back before that changed nothing."""
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._attending: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -191,6 +193,7 @@ class Seat:
                 self._abandon(call)
             case effects.Start():
                 assert self.grant is not None
+                self._begun = self.grant.granted.token
                 self._tell(self._owner.started, self.grant)
             case effects.Cancel(reason):
                 self._tell(self._owner.told_to_stop, reason)
@@ -261,7 +264,7 @@ class Seat:
         if self._attending is not None:
             self._attending.cancel()
             self._attending = None
-        await self._grants[token].release(to)
+        await self._grants[token].release(to, acted=token == self._begun)
         self._grants.pop(token, None)
         return events.ReleaseDone(call)
 

@@ -89,7 +89,7 @@ async def run(tools: Tools, place: Place, candidate: Candidate, *, once: bool) -
 
     def lost(outcome: Outcome) -> None:
         if isinstance(outcome, Victory):
-            tenures.end(tools.clock, place, outcome.fd, outcome.state)
+            tenures.end(tools.clock, place, outcome.fd, outcome.state, clean=outcome.granted.clean)
         contest.withdraw()
 
     step: Callable[[], Outcome] = partial(contest.first, once=once)

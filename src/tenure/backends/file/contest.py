@@ -309,7 +309,7 @@ class Contest:
         except BaseException:
             self._close_lock()
             raise
-        clean = before == 0 or (last is not None and last.closed and last.token == before)
+        clean = before == 0 or (last is not None and last.closed and last.clean and last.token == before)
         fd, self._lock = self._lock, -1
         return Victory(fd, Granted(token=token, sent_ns=self._sent_ns, lease_ns=None, clean=clean), state)
 

@@ -59,12 +59,12 @@ class FileGrant(Grant):
         """There is no lease to renew: the lock holds until it is let go. Always raises Gone."""
         raise Gone(f"{self.place.lock}: a lock has no lease; it lasts until it is released")
 
-    async def release(self, to: str | None = None) -> None:
+    async def release(self, to: str | None = None, *, acted: bool = True) -> None:
         if self._let_go:
             return
         try:
             with translating(self.place.directory):
-                await self._tools.worker.run(partial(self._release, to))
+                await self._tools.worker.run(partial(self._release, to, acted=acted))
         except BackendUnreachable:  # no thread is left to do it in good order: nothing else would ever end the tenure
             self.drop()
             raise
@@ -157,7 +157,7 @@ class FileGrant(Grant):
     def _publish(self, value: str) -> None:
         self._state = tenures.publish(self.place, next(iter(self._fds), None), self._state, value)
 
-    def _release(self, to: str | None) -> None:
+    def _release(self, to: str | None, *, acted: bool) -> None:
         fd = self._take()
         if fd is None:
             if self._let_go:
@@ -169,7 +169,8 @@ class FileGrant(Grant):
         self.keep_open = ()
         self._ended(self)
         try:
-            tenures.end(self._tools.clock, self.place, fd, self._state, to)
+            clean = acted or self.granted.clean
+            tenures.end(self._tools.clock, self.place, fd, self._state, to, clean=clean)
         finally:
             self._let_go = True
 

@@ -38,6 +38,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     since: float | None = None
     """When this tenure began, by the wall clock; to be shown, never to decide anything."""
     closed: bool = False
+    clean: bool = True
+    """False in a closed tenure that nobody acted on, where the one before it was not closed in good order."""
     heir: str = ""
     """The presence file of the candidate in whose favour the leader stepped down."""
     heir_until_ns: int = 0

@@ -18,12 +18,16 @@ from tenure.errors import BackendRefused, StaleToken
 _log = logging.getLogger(__name__)
 
 
-def end(clock: Clock, place: Place, fd: int, state: record.Record, to: str | None = None) -> None:
-    """Close the tenure in good order, let go of the lock, wake who is next. No error keeps the lock."""
+def end(clock: Clock, place: Place, fd: int, state: record.Record, to: str | None = None, *, clean: bool) -> None:
+    """Close the tenure in good order, let go of the lock, wake who is next. No error keeps the lock.
+
+    With `clean` false the next winner is told that what went before it was not closed in good order.
+    """
     heir = ""
     try:
         heir = _find(place, to) if to is not None else ""
-        _close(place, fd, state, heir, clock.now_ns() + HEIR_NS if heir else 0)
+        until_ns = clock.now_ns() + HEIR_NS if heir else 0
+        _close(place, fd, msgspec.structs.replace(state, clean=clean, heir=heir, heir_until_ns=until_ns))
         note = wishes.read(place)
         if note is not None and note.token == state.token:
             wishes.discard(place)
@@ -58,7 +62,7 @@ def publish(place: Place, fd: int | None, state: record.Record, value: str) -> r
     return state
 
 
-def _close(place: Place, lock: int, state: record.Record, heir: str, until_ns: int) -> None:
+def _close(place: Place, lock: int, state: record.Record) -> None:
     if not place.is_current(lock) and record.read(place) is None:
         return  # the directory is another one, or is being removed: a record made there would belie its counter
     fd = record.open_for_writing(place)
@@ -66,9 +70,7 @@ def _close(place: Place, lock: int, state: record.Record, heir: str, until_ns: i
         last = record.read_open(fd)
         if last is not None and last.token > state.token:  # our lock file was deleted, and another leads since
             return
-        state = msgspec.structs.replace(
-            state, seq=_next(last, state), closed=True, value=None, heir=heir, heir_until_ns=until_ns
-        )
+        state = msgspec.structs.replace(state, seq=_next(last, state), closed=True, value=None)
         steps.close_record(fd, record.pack(state), record.offset(state))
     finally:
         os.close(fd)
@@ -103,7 +105,7 @@ def floor(place: Place, token: int) -> None:
                 f"a floor must be below the largest token, {TOKEN_LIMIT}, and {token} is not; nothing was changed"
             )
         counter.replace(place, token)
-        _write_floor(place, fd, token, 1 if last is None else last.seq + 1)
+        _write_floor(place, fd, token, last)
     finally:
         os.close(fd)
 
@@ -114,11 +116,11 @@ def _may_act(last: record.Record, fd: int) -> bool:
     return elsewhere and not last.closed and not is_dead(last.process)
 
 
-def _write_floor(place: Place, lock: int, token: int, seq: int) -> None:
+def _write_floor(place: Place, lock: int, token: int, last: record.Record | None) -> None:
     """A closed tenure of nobody, so that the next leader finds counter and record in step."""
     inode = os.fstat(lock)
     state = record.Record(
-        seq=seq,
+        seq=1 if last is None else last.seq + 1,
         token=token,
         candidate="",
         nonce="",
@@ -127,6 +129,7 @@ def _write_floor(place: Place, lock: int, token: int, seq: int) -> None:
         lock_device=inode.st_dev,
         lock_inode=inode.st_ino,
         closed=True,
+        clean=last is None or (last.closed and last.clean),  # nobody acted on it
     )
     fd = record.open_for_writing(place)
     try:

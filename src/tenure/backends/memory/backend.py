@@ -158,8 +158,8 @@ class MemoryGrant(Grant):
     async def renew(self) -> int:
         return await self._connection.call("renew", self._election, self._name, self._renew)
 
-    async def release(self, to: str | None = None) -> None:
-        release = partial(self._service.release, self._held, to)
+    async def release(self, to: str | None = None, *, acted: bool = True) -> None:
+        release = partial(self._service.release, self._held, to, acted=acted)
         await self._connection.call("release", self._election, self._name, release)
 
     async def attend(self) -> AsyncGenerator[Wish | Deposed, None]:

@@ -96,12 +96,12 @@ class MemoryService:
             held.expires_ns = self.clock.now_ns() + held.lease_ns
             return held.lease_ns
 
-    def release(self, held: Held, to: str | None) -> None:
+    def release(self, held: Held, to: str | None, *, acted: bool) -> None:
         with self._lock:
             record = self._enter("release", held.candidate.election)
             if record.held is held:
                 reason = Reason.RESIGNED if to is None else Reason.TRANSFERRED
-                record.end(Deposed(reason, "its leader released it"), clean=True, heir=to)
+                record.end(Deposed(reason, "its leader released it"), clean=acted or held.clean, heir=to)
 
     def publish(self, held: Held, value: str) -> None:
         with self._lock:
