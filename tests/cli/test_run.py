@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.scene import LIMIT_S, TENURE, environment, eventually, stands, started, tenure
+from tests.cli.scene import LIMIT_S, TENURE, ended, environment, eventually, stands, started, tenure
 
 BETWEEN = """
 import time
@@ -24,6 +24,13 @@ from tenure.__main__ import main
 main()
 """
 """`tenure` whose guardian sleeps between the look at its job and the question whether the job was stopped."""
+WITHOUT_PROC = """
+from tenure.supervise import processes
+processes.stat = lambda pid: None
+from tenure.__main__ import main
+main()
+"""
+"""`tenure` where /proc shows no processes."""
 WAIT = "echo up; exec sleep 1000"
 """A job that says that it runs, and then does so until it is ended."""
 
@@ -262,6 +269,29 @@ def test_commands_that_cannot_run_are_told_apart(url: str, tmp_path: Path) -> No
     assert done.code == 126, done.err
     done = tenure("run", "job", "--at", url, "--", plain.name, PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert done.code == 126, done.err
+    done = tenure("run", "job", "--at", url, "--", str(tmp_path))
+    assert (done.code, "directory" in done.err) == (126, True), done.err
+
+
+def test_without_a_place_for_the_deadline_file_nobody_stands(url: str, tmp_path: Path) -> None:
+    """It is found out before anybody is elected in vain."""
+    done = tenure("run", "job", "--at", url, "--", "true", XDG_RUNTIME_DIR=str(tmp_path / "missing"))
+    assert (done.code, "XDG_RUNTIME_DIR" in done.err) == (78, True), done.err
+    assert "standing for" not in done.err
+
+
+def test_a_relative_TMPDIR_gives_the_job_an_absolute_path(url: str, tmp_path: Path) -> None:
+    """The job may be anywhere when it looks."""
+    command = ("sh", "-c", 'cd /; cat "$TENURE_DEADLINE_FILE"; echo "$TENURE_DEADLINE_FILE"')
+    done = tenure("run", "job", "--at", url, "--", *command, XDG_RUNTIME_DIR="", TMPDIR=os.path.relpath(tmp_path))
+    deadline, path = done.out.split()
+    assert (deadline.isdigit(), Path(path).is_absolute()) == (True, True), done.err
+
+
+def test_without_proc_it_says_what_is_missing(url: str) -> None:
+    """As in a chroot where nobody mounted it."""
+    done = ended(sys.executable, "-c", WITHOUT_PROC, "run", "job", "--at", url, "--", "true")
+    assert (done.code, "mount -t proc" in done.err) == (78, True), done.err
 
 
 @pytest.mark.parametrize(

@@ -141,3 +141,15 @@ def test_L31_leftovers_are_told_from_living_files_by_a_lock_and_no_pid(place: Pa
 
     assert sorted(path.name for path in place.iterdir()) == sorted(["99999999-0000", another.path.parent.name])
     another.remove()
+
+
+def test_a_relative_place_gives_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job may change its directory before it looks."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setenv("TMPDIR", ".")
+    file = DeadlineFile.create()
+    path = file.path
+    file.remove()
+    assert path.is_absolute()
+    assert path.is_relative_to(tmp_path)

@@ -97,6 +97,11 @@ class DeadlineFile:
             self._lock = None
 
 
+def check_place() -> None:
+    """Raise ConfigurationError now where `DeadlineFile.create` would: before anybody is elected for nothing."""
+    DeadlineFile.create().remove()
+
+
 def sweep() -> None:
     """Remove what guardians left that were killed; what cannot be removed now is left to the next."""
     with contextlib.suppress(ConfigurationError, OSError):
@@ -106,7 +111,7 @@ def sweep() -> None:
 def _private_place() -> Path:
     """The directory of this user's guardians; only this user may look into it."""
     base = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  made private below
-    place = Path(base) / f"tenure-{os.geteuid()}"
+    place = Path(base).absolute() / f"tenure-{os.geteuid()}"
     try:
         place.mkdir(0o700, exist_ok=True)
         found = place.lstat()

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from tenure.cli.options import CANDIDATE, DURATION, at_option, is_quiet, name_argument, talk_options
+from tenure.errors import ConfigurationError
 from tenure.supervise import CommandNotExecutable, CommandNotFound, Guardian
+from tenure.supervise.deadline_file import check_place
+from tenure.supervise.processes import identify
 
 if TYPE_CHECKING:
     from tenure.cli.run.policy import Restart
@@ -81,10 +84,7 @@ def command(  # noqa: PLR0917  click hands over every option by name
     """
     if wait is not None and no_wait:
         raise click.UsageError("--wait and --no-wait exclude each other; --no-wait is --wait 0")
-    if shutil.which(command_line[0]) is None:
-        if shutil.which(command_line[0], mode=os.F_OK) is not None:
-            raise CommandNotExecutable(command_line[0], errno.EACCES)
-        raise CommandNotFound(command_line[0])
+    _refuse_what_cannot_run(command_line[0])
     guardian = Guardian.fork()  # before asyncio is imported, and before any thread: see tenure.supervise.job
     from tenure.cli.run.talk import Talk
 
@@ -120,3 +120,19 @@ def command(  # noqa: PLR0917  click hands over every option by name
     finally:
         guardian.close()
     sys.exit(code)
+
+
+def _refuse_what_cannot_run(program: str) -> None:
+    """Whoever would be elected in vain does not stand."""
+    if shutil.which(program) is None:
+        if os.sep in program and os.path.isdir(program):  # noqa: PTH112  a string, like all of shutil.which
+            raise CommandNotExecutable(program, errno.EISDIR)
+        if shutil.which(program, mode=os.F_OK) is not None:
+            raise CommandNotExecutable(program, errno.EACCES)
+        raise CommandNotFound(program)
+    if identify(os.getpid()) is None:
+        raise ConfigurationError(
+            "/proc shows no processes, so nobody could tell what the job has started; nothing was started; "
+            "mount it: mount -t proc proc /proc"
+        )
+    check_place()
