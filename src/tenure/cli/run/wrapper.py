@@ -232,7 +232,7 @@ async def _end_group(group: int) -> None:
     with suppress(ChildProcessError, PermissionError, TimeoutError):  # the first: nobody is left, as nearly always
         async with asyncio.timeout(LEFT_LIMIT_S):
             while True:
-                os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # noqa: ASYNC222  WNOHANG
+                os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # noqa: ASYNC222  it never blocks
                 os.killpg(group, signal.SIGKILL)
                 os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG)  # noqa: ASYNC222  WNOHANG: it never blocks
                 await asyncio.sleep(0.005)
