@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import inspect
 import os
-import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +19,7 @@ from tenure.backends.file.grant import FileGrant
 from tenure.backends.file.identity import Process, is_dead, this_process
 from tenure.backends.file.outcomes import Outcome, Seen, Wait
 from tenure.backends.file.place import Place
+from tenure.errors import BackendRefused
 from tests.backends.file import players, scenes, test_counter, test_lock_file, test_news
 from tests.backends.file.players import ELECTION
 from tests.backends.file.scenes import backend, candidate, play, win
@@ -28,7 +28,7 @@ MUTANT_LIMIT_S = 4.0
 """How long a mutant may hang before it counts as caught: what the test waits for never comes."""
 
 
-NOTICED = (AssertionError, TimeoutError, pytest.fail.Exception, BaseExceptionGroup, struct.error)
+NOTICED = (AssertionError, TimeoutError, pytest.fail.Exception, BaseExceptionGroup, BackendRefused)
 """How a test fails. (The last: what is read as a token without its checksum does not fit one.)"""
 
 
