@@ -9,8 +9,13 @@ from tenure import Election
 
 async def main() -> None:
     """Stand, lead, resign when told to."""
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin, told.set)
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+
+    def read() -> None:
+        loop.remove_reader(sys.stdin)  # or it would stay readable, and the loop would spin
+        told.set()
+
+    loop.add_reader(sys.stdin, read)
     waiting()
     async with Election("bench", sys.argv[1]).lead():
         leading()

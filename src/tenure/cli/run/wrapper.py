@@ -141,6 +141,8 @@ class Wrapper:
                 self._stop_soon(self._ended_by)
             return await self._guardian.ended()
         except asyncio.CancelledError:
+            if not tenure.is_valid() and tenure.deadline_ns is not None:
+                self._guardian.set_deadline(tenure.deadline_ns)  # a loss may leave less than the job's grace
             await _to_its_end(self._guardian.stop())
             raise
         finally:
