@@ -104,7 +104,9 @@ def test_a_job_that_ended_by_itself_is_no_loss() -> None:
     assert service.read("job").token == 1
 
 
-def test_a_look_at_the_leader_that_fails_is_nobodys_business(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_look_at_the_leader_that_fails_is_nobodys_business(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who waits for its election is told by the campaign what is wrong; the look says nothing, not even at the end."""
     service = MemoryService(clock=ManualClock())
     election = Election("job", MemoryBackend(service), candidate="a")
@@ -117,7 +119,7 @@ def test_a_look_at_the_leader_that_fails_is_nobodys_business(caplog: pytest.LogC
             looked.set()
             raise BackendUnreachable("no")
 
-        election.leader = refuse  # type: ignore[method-assign,assignment]  the look fails, the campaign does not
+        monkeypatch.setattr(election, "leader", refuse)
         async with Election("job", MemoryBackend(service), candidate="b").lead(), asyncio.timeout(LIMIT_S):
             running = asyncio.create_task(wrapper.main())
             await looked.wait()
