@@ -97,9 +97,7 @@ def test_forbidden_text_would_be_found(sample: str, kind: str) -> None:
     assert kind in forbidden_in(sample)
 
 
-@pytest.mark.parametrize(
-    "sample", ["$HOME/.pyenv", "/".join(("run", "work", "x")), "https://keepachangelog.com/en/1.1.0/", "a/root/b"]
-)
+@pytest.mark.parametrize("sample", ["$HOME/.pyenv", "run/home/x", "https://keepachangelog.com/en/1.1.0/", "a/root/b"])
 def test_ordinary_text_is_left_alone(sample: str) -> None:
     """Neither a relative path nor a link to a page is forbidden."""
     assert forbidden_in(sample) == set()
