@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
@@ -66,7 +66,20 @@ class Owner(Protocol):
         """Whether the body may be running now, as seen when the interpreter ends."""
         ...
 
+    def is_here(self) -> bool:
+        """Whether its code runs on the thread that asks."""
+        ...
+
     def over(self) -> None: ...
+
+    @property
+    def exits(self) -> bool:
+        """Whether an overrun ends the process."""
+        ...
+
+    def where(self) -> str:
+        """Where its code runs or waits now, as lines of a traceback; from any thread."""
+        ...
 
 
 class Seat:
@@ -79,7 +92,7 @@ class Seat:
         self.backend = backend
         self._keeper = keeper
         self._candidate = candidate
-        self._owner = owner
+        self.owner = owner
         self._grants: dict[int, Grant] = {}
         self._begun: int | None = None
         """The token of the tenure whose body was last told to begin; a grant given back before that changed nothing."""
@@ -103,7 +116,7 @@ class Seat:
 
     def _stand(self, event: events.Stand) -> None:
         if self._keeper.ending:  # whoever resigned because the process ends must not be elected again (L13)
-            self._tell(self._owner.not_elected, self._not_elected(self._keeper.ending))
+            self._tell(self.owner.not_elected, self._not_elected(self._keeper.ending))
         else:
             self.feed(event)
 
@@ -116,17 +129,17 @@ class Seat:
             self.feed(events.Asked(events.Resign()))
         else:
             self.feed(events.BodyLeft())
-            self._tell(self._owner.not_elected, self._not_elected(detail))
+            self._tell(self.owner.not_elected, self._not_elected(detail))
 
     def is_elsewhere(self) -> bool:
         """Whether its owner runs on another thread than the main one."""
-        return self._owner.still_runs()
+        return self.owner.still_runs()
 
     def wind_up(self) -> None:
         """The interpreter ends. A body that still runs, on a daemon thread, is asked to end and keeps its grant: that
         goes with the process, and not before.
         """
-        if self.holder.proving and self._owner.still_runs():
+        if self.holder.proving and self.owner.still_runs():
             self.feed(events.Asked(events.Resign()))
         else:
             self.feed(events.BodyLeft())
@@ -149,8 +162,8 @@ class Seat:
             self._feed(events.Deposed(Reason.BACKEND_GONE, text, until_ns) if was_leading else events.BodyLeft())
         except Exception:  # noqa: BLE001  it fails at everything, as was just said; the body is told all the same
             self.holder.reason = self.holder.reason or Reason.BACKEND_GONE
-            self._tell(self._owner.told_to_stop, self.holder.reason)
-        self._tell(self._owner.not_elected, BackendUnreachable(f"{text} (see the log): {error}; try again"))
+            self._tell(self.owner.told_to_stop, self.holder.reason)
+        self._tell(self.owner.not_elected, BackendUnreachable(f"{text} (see the log): {error}; try again"))
         if not was_leading:
             for token in self._grants:
                 self._call(-token, partial(self._release, -token, token, None))
@@ -170,7 +183,7 @@ class Seat:
             self.feed(events.Woke())
 
     def prove(self) -> None:
-        self._tell(self._owner.prove_alive, self)
+        self._tell(self.owner.prove_alive, self)
 
     def call(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
         """Run a call to this seat's backend within the time that one call has; from any thread."""
@@ -194,13 +207,13 @@ class Seat:
             case effects.Start():
                 assert self.grant is not None
                 self._begun = self.grant.granted.token
-                self._tell(self._owner.started, self.grant)
+                self._tell(self.owner.started, self.grant)
             case effects.Cancel(reason):
-                self._tell(self._owner.told_to_stop, reason)
+                self._tell(self.owner.told_to_stop, reason)
             case effects.Overrun(reason):
-                self._tell(self._owner.overran, reason)
+                self._tell(self.owner.overran, reason)
             case effects.GiveUp(why, detail):
-                self._tell(self._owner.not_elected, self._error(why, detail))
+                self._tell(self.owner.not_elected, self._error(why, detail))
             case _:
                 assert_never(effect)
 
@@ -248,7 +261,7 @@ class Seat:
         self.feed(event)
 
     async def _campaign(self, call: int, once: bool) -> events.Event:
-        attempt = msgspec.structs.replace(self._candidate, nonce=secrets.token_hex(8))  # a nonce names one attempt
+        attempt = msgspec.structs.replace(self._candidate, nonce=os.urandom(8).hex())  # a nonce names one attempt
         grant = await self.backend.campaign(attempt, once=once)
         if grant is None:
             return events.NotWon(call)
@@ -309,4 +322,4 @@ class Seat:
             self._attending.cancel()
             self._attending = None
         self._keeper.left(self)
-        self._tell(lambda _: self._owner.over(), None)
+        self._tell(lambda _: self.owner.over(), None)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
@@ -98,7 +97,7 @@ class FileBackend(Backend):
                 f"standing now: {names}"
             )
         place = self._begin(election)
-        note = wishes.Note(leader.token, wish, secrets.token_hex(8))
+        note = wishes.Note(leader.token, wish, os.urandom(8).hex())
         with translating(place.directory):
             await self._tools.worker.run(partial(wishes.leave, place, note))
         return leader

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable
 
@@ -95,7 +94,7 @@ class Place:
 
     def begin(self) -> Unfinished:
         """A file under a temporary name, locked to show that its maker lives."""
-        return Unfinished(f"{self.candidates}/{TEMPORARY}{secrets.token_hex(8)}", self.file_mode)
+        return Unfinished(f"{self.candidates}/{TEMPORARY}{os.urandom(8).hex()}", self.file_mode)
 
 
 class IrregularFileError(BackendRefused):

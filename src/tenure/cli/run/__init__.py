@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -84,12 +83,10 @@ def command(  # noqa: PLR0917  click hands over every option by name
     """
     if wait is not None and no_wait:
         raise click.UsageError("--wait and --no-wait exclude each other; --no-wait is --wait 0")
-    _refuse_what_cannot_run(command_line[0])
+    _refuse_where_nothing_can_run()
     guardian = Guardian.fork()  # before asyncio is imported, and before any thread: see tenure.supervise.job
-    from tenure.cli.run.talk import Talk
-
-    Talk.take_over()
     try:
+        _prepare(command_line[0], at)
         import asyncio
 
         from tenure.cli.run.policy import Policy
@@ -122,17 +119,34 @@ def command(  # noqa: PLR0917  click hands over every option by name
     sys.exit(code)
 
 
-def _refuse_what_cannot_run(program: str) -> None:
+def _prepare(program: str, at: str | None) -> None:
+    """What comes after the fork, because the guardian need not have what is imported for it, and before the rest."""
+    from tenure.backends import registry
+    from tenure.cli.run.event_loop import load_asyncio
+    from tenure.cli.run.talk import Talk
+
+    _refuse_what_cannot_run(program)
+    Talk.take_over()
+    load_asyncio(tls=registry.resolve(at).scope == "cluster")
+
+
+def _refuse_where_nothing_can_run() -> None:
     """Whoever would be elected in vain does not stand."""
-    if shutil.which(program) is None:
-        if os.sep in program and os.path.isdir(program):  # noqa: PTH112  a string, like all of shutil.which
-            raise CommandNotExecutable(program, errno.EISDIR)
-        if shutil.which(program, mode=os.F_OK) is not None:
-            raise CommandNotExecutable(program, errno.EACCES)
-        raise CommandNotFound(program)
     if identify(os.getpid()) is None:
         raise ConfigurationError(
             "/proc shows no processes, so nobody could tell what the job has started; nothing was started; "
             "mount it: mount -t proc proc /proc"
         )
     check_place()
+
+
+def _refuse_what_cannot_run(program: str) -> None:
+    """The same, for what the command itself shows."""
+    import shutil
+
+    if shutil.which(program) is None:
+        if os.sep in program and os.path.isdir(program):  # noqa: PTH112  a string, like all of shutil.which
+            raise CommandNotExecutable(program, errno.EISDIR)
+        if shutil.which(program, mode=os.F_OK) is not None:
+            raise CommandNotExecutable(program, errno.EACCES)
+        raise CommandNotFound(program)
