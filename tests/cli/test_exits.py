@@ -122,7 +122,10 @@ def test_an_end_on_purpose_has_no_traceback(
 
 
 @pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
-@pytest.mark.parametrize("words", ["--help", "status x", "status x -o json", "watch x --count 1", "completion bash"])
+@pytest.mark.parametrize(
+    "words",
+    ["--version", "-V", "--help", "status x", "status x -o json", "watch x --count 1", "completion bash", "doctor"],
+)
 def test_a_full_disk_is_one_clear_line(url: str, words: str, buffered: str) -> None:
     """Code 1 and what could not be written, once; nothing more when the interpreter ends."""
     with open("/dev/full", "w", encoding="ascii") as full:  # noqa: PTH123  a device, as a shell's redirection opens it
@@ -139,6 +142,30 @@ def test_a_full_disk_is_one_clear_line(url: str, words: str, buffered: str) -> N
     assert done.returncode == 1
     (line,) = (line for line in done.stderr.splitlines() if "nobody ever stood" not in line)
     assert line.startswith("tenure: the output cannot be written (No space left on device)")
+
+
+@pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    "words", ["--version", "-V", "--help", "status x", "status x -o json", "completion bash", "doctor"]
+)
+def test_a_reader_that_has_gone_is_no_failure_to_talk_about(url: str, words: str, buffered: str) -> None:
+    """Like `tenure --help | head -1`: quiet, and 141, which is what a shell shows for SIGPIPE."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*TENURE, *words.split()],
+            env=environment(TENURE_URL=url, PYTHONUNBUFFERED=buffered),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+
+    assert (done.returncode, done.stderr) == (Exit.BROKEN_PIPE, "")
 
 
 @pytest.mark.parametrize(
@@ -223,6 +250,19 @@ def test_a_closed_stdout_is_no_defect(url: str) -> None:
         )
         assert done.returncode == Exit.NO
         assert "Traceback" not in done.stderr
+
+
+def test_the_version_told_to_nobody_is_no_defect() -> None:
+    """Started with stdout closed, it ends well and quietly."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$@" >&-', "sh", *TENURE, "--version"],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (Exit.DONE, "")
 
 
 def test_a_full_disk_is_told(url: str) -> None:
