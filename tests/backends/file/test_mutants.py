@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -20,9 +20,12 @@ from tenure.backends.file.identity import Process, is_dead, this_process
 from tenure.backends.file.outcomes import Outcome, Seen, Wait
 from tenure.backends.file.place import Place
 from tenure.errors import BackendRefused
-from tests.backends.file import players, scenes, test_counter, test_lock_file, test_news
+from tests.backends.file import players, scenes, test_counter, test_lock_file, test_news, test_takeover
 from tests.backends.file.players import ELECTION
 from tests.backends.file.scenes import backend, candidate, play, win
+from tests.contracts import stage as contract
+from tests.contracts import test_backend_exclusion
+from tests.contracts.harnesses import FileHarness
 
 MUTANT_LIMIT_S = 4.0
 """How long a mutant may hang before it counts as caught: what the test waits for never comes."""
@@ -87,6 +90,19 @@ def test_a_deposed_leader_makes_no_record_in_another_directory(tmp_path: Path) -
     play(scene())
 
 
+def on_a_contract_stage(test: Callable[[contract.Stage], Coroutine[Any, Any, None]]) -> Callable[[Path], None]:
+    """A test of the contract suite, played on this backend."""
+
+    def play_it(tmp_path: Path) -> None:
+        async def scene() -> None:
+            stage = contract.Stage(FileHarness(tmp_path))
+            await stage.play(test, {"stage": stage})
+
+        play(scene())
+
+    return play_it
+
+
 class Mutant(NamedTuple):
     """A rule, how to take it away, and the test that notices."""
 
@@ -94,6 +110,27 @@ class Mutant(NamedTuple):
     take_away: Callable[[pytest.MonkeyPatch], None]
     test: Callable[..., None]
     arguments: Mapping[str, Any] = MappingProxyType({})
+
+
+def take_who_left_for_the_leader(patch: pytest.MonkeyPatch) -> None:
+    """Whoever wakes because somebody before it left the queue believes that it has won, and does not ask the lock."""
+    turn, take_lock = Contest.turn, steps.take_lock
+    stood: dict[int, int] = {}
+
+    def hasty(self: Contest, *, eager: bool) -> Outcome:
+        has_one_left = len(queue.entries(self.place)) < stood.get(id(self), 0)
+        with pytest.MonkeyPatch.context() as blind:
+            blind.setattr(steps, "take_lock", lambda fd: take_lock(fd) or has_one_left)
+            outcome = turn(self, eager=eager or has_one_left)
+        stood[id(self)] = len(queue.entries(self.place))
+        return outcome
+
+    patch.setattr(Contest, "turn", hasty)
+
+
+def watch_the_lock_from_everywhere(patch: pytest.MonkeyPatch) -> None:
+    """Everybody who stands is woken by the lock; the players, processes of their own, do it to themselves."""
+    patch.setenv("PLAYER_MUTANT", "watch_the_lock_from_everywhere")
 
 
 def lock_whatever_file_is_open(patch: pytest.MonkeyPatch) -> None:
@@ -203,6 +240,12 @@ def close_the_record_wherever_it_is(patch: pytest.MonkeyPatch) -> None:
 
 
 MUTANTS = (
+    Mutant(
+        "L2",
+        take_who_left_for_the_leader,
+        on_a_contract_stage(test_backend_exclusion.test_L2_a_middle_waiter_that_leaves_elects_nobody),
+    ),
+    Mutant("L15", watch_the_lock_from_everywhere, test_takeover.test_L15_a_change_wakes_three_of_many),
     Mutant("L23", lock_whatever_file_is_open, test_lock_file.test_L23_nobody_leads_on_a_deleted_file),
     Mutant(
         "L23",
@@ -232,6 +275,7 @@ def test_a_rule_taken_away_is_noticed(mutant: Mutant, tmp_path: Path, monkeypatc
     _perform(mutant, tmp_path / "with")
     monkeypatch.setattr(scenes, "LIMIT_S", MUTANT_LIMIT_S)
     monkeypatch.setattr(players, "LIMIT_S", MUTANT_LIMIT_S)
+    monkeypatch.setattr(contract, "LIMIT_S", MUTANT_LIMIT_S)
     mutant.take_away(monkeypatch)
 
     with pytest.raises(NOTICED):

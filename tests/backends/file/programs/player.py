@@ -2,7 +2,8 @@
 
 It campaigns, says "elected TOKEN CLEAN" and obeys lines on its standard input: `release [to]`, `publish VALUE`,
 `again`, `count` (how often it woke), `fork` (a child that keeps every descriptor), `fork told` (one that lets go of
-them), `arm WHEN STEP` (die before or after it), `quit`. Keys: `priority`, `poll`.
+them), `arm WHEN STEP` (die before or after it), `quit`. Keys: `priority`, `poll`. The variable PLAYER_MUTANT names a
+function of this file that takes a rule of the backend away.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from tenure.backends.base import Candidate, Grant
 from tenure.backends.file import FileBackend, open_file, steps
 from tenure.backends.file.contest import Contest
+from tenure.backends.file.inotify import News, Watches
 from tenure.backends.file.outcomes import Outcome
 from tenure.errors import BackendError
 
@@ -56,6 +58,23 @@ def die_at(when: str, name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(steps, name, deadly)
+
+
+def watch_the_lock_from_everywhere() -> None:
+    """Everybody who stands watches the lock, not the first two only."""
+    watch = Watches.set
+
+    def watch_all(self: Watches, wanted: dict[str, tuple[int, News]]) -> bool:
+        for path, (mask, news) in list(wanted.items()):
+            parent = Path(path).parent
+            if parent.name == "candidates":
+                wanted.setdefault(str(parent.parent / "lock"), (mask, news))
+        return watch(self, wanted)
+
+    setattr(Watches, "set", watch_all)  # noqa: B010 -- an assignment would have to be exempted from type checks
+
+
+MUTANTS = {mutant.__name__: mutant for mutant in (watch_the_lock_from_everywhere,)}
 
 
 async def campaign(backend: FileBackend, election: str, name: str, priority: int) -> Grant:
@@ -120,4 +139,6 @@ async def main(directory: str, election: str, name: str, options: dict[str, str]
 
 if __name__ == "__main__":
     place, what, who, *pairs = sys.argv[1:]
+    if mutant := os.environ.get("PLAYER_MUTANT"):
+        MUTANTS[mutant]()
     asyncio.run(main(place, what, who, dict(pair.split("=", 1) for pair in pairs)))
