@@ -114,6 +114,8 @@ class Scene:
         self._wrappers: list[Wrapper] = []
         self.run_time = folder / "run"
         self.run_time.mkdir(mode=0o700)
+        self.interpreter = [sys.executable]
+        """What runs a wrapper program, up to the program's name."""
 
     def __enter__(self) -> Self:
         return self
@@ -153,7 +155,7 @@ class Scene:
         options = Options(str(events), str(self.lock) if lock else None, grace_s, deadline_s, times, dict(env or {}))
         options_file = self.folder / f"options-{len(self._wrappers)}"
         options_file.write_text(json.dumps(asdict(options)), encoding="ascii")
-        return [sys.executable, str(PROGRAMS / "guarded.py"), str(options_file), *command], events
+        return [*self.interpreter, str(PROGRAMS / "guarded.py"), str(options_file), *command], events
 
     def run(
         self,

@@ -167,7 +167,8 @@ def test_the_guardian_obeys_no_signals(scene: Scene, number: int) -> None:
 def test_L33_a_job_that_drops_its_privileges_ends_with_its_wrapper(scene: Scene) -> None:
     """The kernel would clear a parent-death signal here; the guardian's order still reaches the job."""
     pid_file = scene.folder / "pid"
-    drop = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); os.setuid(65534); time.sleep(1000)"
+    drop = f"import os, time; file = open({str(pid_file)!r}, 'w'); os.setuid(65534); "
+    drop += "file.write(str(os.getpid())); file.close(); time.sleep(1000)"
     wrapper = scene.run(sys.executable, "-c", drop, grace_s=0.5)
     survivor = read_pid(pid_file)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +17,16 @@ import asyncio, os, sys, threading, time
 from tenure.supervise import Guardian
 guardian = Guardian.fork()
 def begin():
-    command = ["sh", "-c", f"echo $$ > {sys.argv[1]}; exec sleep 1000"]
+    command = ["sh", "-c", f"echo $$ > {sys.argv[1]}; while :; do echo >> {sys.argv[2]}; sleep 0.01; done"]
     asyncio.run(guardian.start(command, dict(os.environ), grace_s=1.0, hard_deadline_ns=None))
+    while not os.path.exists(sys.argv[2]):
+        time.sleep(0.001)
 thread = threading.Thread(target=begin)
 thread.start()
 thread.join()
-open(sys.argv[2], "w").write("ended")
+while os.path.exists(f"/proc/self/task/{thread.native_id}"):
+    time.sleep(0.001)
+open(sys.argv[3], "w").write("ended")
 time.sleep(1000)
 """
 
@@ -43,13 +46,15 @@ def switches(pid: int) -> int:
 
 def test_L24_the_job_does_not_depend_on_the_thread_that_started_it(scene: Scene) -> None:
     """A parent-death signal would fire when that thread ends; there is none. The wrapper's own end still counts."""
-    pid_file, thread_ended = scene.folder / "pid", scene.folder / "thread"
+    pid_file, acts, thread_ended = (scene.folder / name for name in ("pid", "acts", "thread"))
     program = scene.folder / "program.py"
     program.write_text(STARTED_BY_A_THREAD, encoding="ascii")
-    wrapper = scene.program(sys.executable, str(program), str(pid_file), str(thread_ended))
+    wrapper = scene.program(*scene.interpreter, str(program), str(pid_file), str(acts), str(thread_ended))
     job = read_pid(pid_file)
-    until(thread_ended.exists, "the thread has ended")
+    until(thread_ended.exists, "the thread has ended, for the kernel too")
+    before = acts.stat().st_size
 
+    until(lambda: acts.stat().st_size >= before + 3 or not is_alive(job), "the job goes on, or is dead")
     assert is_alive(job)
     os.kill(wrapper.pid, signal.SIGKILL)
     until(lambda: not is_alive(job), "the job is gone")
