@@ -8,6 +8,7 @@ import string
 import msgspec
 import pytest
 
+from tenure.backends.base import TOKEN_LIMIT
 from tenure.errors import BackendRefused
 from tests.contracts.stage import ELECTION, Stage
 
@@ -321,6 +322,24 @@ async def test_a_floor_never_goes_back(stage: Stage) -> None:
         await stage.backend.floor(ELECTION, 10)
 
     assert (await stage.win("b")).granted.token > grant.granted.token
+
+
+async def test_no_token_is_above_the_largest(stage: Stage) -> None:
+    """The largest token is given; after it everybody is refused, whoever waited and whoever comes, and nobody leads."""
+    await stage.backend.floor(ELECTION, TOKEN_LIMIT - 1)
+    last = await stage.win("a")
+    assert last.granted.token == TOKEN_LIMIT
+    waiting = [await stage.stand("b", on=stage.other), await stage.stand("c", on=stage.other)]
+    await last.release()
+
+    for attempt in waiting:
+        with pytest.raises(BackendRefused, match=f"{TOKEN_LIMIT} is the largest.*[Nn]obody was elected"):
+            await attempt.won()
+    with pytest.raises(BackendRefused, match=f"{TOKEN_LIMIT} is the largest"):
+        await stage.try_once("d")
+
+    await stage.until_vacant()
+    assert (await stage.backend.read(ELECTION)).token == TOKEN_LIMIT
 
 
 NAMES = (

@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
-from tenure.backends.base import Candidate, Leader, Reading, Standing
+from tenure.backends.base import TOKEN_LIMIT, Candidate, Leader, Reading, Standing
 from tenure.backends.memory.alarms import Alarm, Alarms
 from tenure.backends.memory.bell import Bell
 from tenure.clock import Clock
-from tenure.errors import Reason
+from tenure.errors import BackendRefused, Reason
 from tenure.holding.events import Deposed, Wish
 
 
@@ -174,6 +174,11 @@ class ElectionRecord:
 
     def grant(self, waiter: Waiter, lease_ns: int) -> Held:
         assert self.held is None, "a grant is given only while none is held"
+        if self.token >= TOKEN_LIMIT:
+            raise BackendRefused(
+                f"the tokens of {self.election!r} are at their end: {TOKEN_LIMIT} is the largest that everybody can "
+                f"compare. Nothing was changed and nobody was elected. Go on with an election of another name"
+            )
         timing = self._timing
         self._queue.remove(waiter)
         timing.longest_lease_ns = max(timing.longest_lease_ns, lease_ns)
