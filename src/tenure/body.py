@@ -292,14 +292,23 @@ class Body:
         _PULSES.setdefault(self._loop, Pulse(self._loop)).ask(seat)
 
     def overran(self, reason: Reason) -> None:
+        report_overrun(self._options, reason, self.where())
+
+    @property
+    def exits(self) -> bool:
+        return self._options.on_overrun == "exit"
+
+    def where(self) -> str:
         assert self._task is not None
         frame = sys._current_frames().get(self._thread_id)  # noqa: SLF001  the documented way to another thread's stack
-        stacks = f"its task waits at\n{awaiting(self._task)}its thread runs\n{stack(frame)}"
-        report_overrun(self._options, reason, stacks)
+        return f"its task waits at\n{awaiting(self._task)}its thread runs\n{stack(frame)}"
 
     def still_runs(self) -> bool:
         assert self._loop is not None
         return self._loop.is_running()
+
+    def is_here(self) -> bool:
+        return self._thread_id == threading.get_ident()
 
     def over(self) -> None:
         self._soon(self._end, self._over)

@@ -104,13 +104,23 @@ class Post:
         seat.feed(events.OwnerTicked(self._alive_ns))
 
     def overran(self, reason: Reason) -> None:
+        report_overrun(self.options, reason, self.where())
+
+    @property
+    def exits(self) -> bool:
+        return self.options.on_overrun == "exit"
+
+    def where(self) -> str:
         assert self.thread is not None
         frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001  the way to another thread's stack
-        report_overrun(self.options, reason, f"its thread runs\n{stack(frame)}")
+        return f"its thread runs\n{stack(frame)}"
 
     def still_runs(self) -> bool:
         """The main thread has ended its program when this is asked; other threads may be daemons in their work."""
         return self.thread is not threading.main_thread() and self._exists()
+
+    def is_here(self) -> bool:
+        return self.thread is threading.current_thread()
 
     def over(self) -> None:
         self._is_over.set()

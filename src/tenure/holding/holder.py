@@ -109,6 +109,16 @@ class Holder:
         """Whether a body runs, so that its owner has to prove itself alive."""
         return self.phase in {Phase.LEADING, Phase.ENDING}
 
+    @property
+    def silent_ns(self) -> int:
+        """When the owner counts as silent, unless it proves itself alive before; meant while `proving`."""
+        return self._owner_ns + self.budget.stall_after_ns + 1
+
+    @property
+    def overran(self) -> bool:
+        """Whether the body still ran at its hard deadline."""
+        return self._ending is not None and self._ending.overran
+
     def is_valid(self, now_ns: int) -> bool:
         """Whether the body may act at `now_ns`; may be called from any thread, and turns false by itself."""
         return self.phase is Phase.LEADING and self.reason is None and now_ns < self._lease.deadline_ns
@@ -128,7 +138,7 @@ class Holder:
             case Phase.HELD_BACK:
                 return min(self._start_ns, self._attempts.give_up_ns, self._lease.soft_ns, renewal_ns)
             case Phase.LEADING:
-                stall_ns = NEVER_NS if self._stalled else self._owner_ns + self.budget.stall_after_ns + 1
+                stall_ns = NEVER_NS if self._stalled else self.silent_ns
                 return min(self._lease.soft_ns, renewal_ns, stall_ns)
             case Phase.ENDING:
                 assert self._ending is not None

@@ -123,6 +123,17 @@ class Keeper:
         except Exception as error:  # what nobody classified is unknown, here as everywhere
             raise BackendUnreachable(f"it failed, outcome unknown: {type(error).__name__}: {error}") from error
 
+    async def forget(self, which: Callable[[Backend], bool]) -> None:
+        """Close those backends of this process, and connect to their URLs anew from now on."""
+        for url, backend in tuple(self._backends.items()):
+            if which(backend):
+                del self._backends[url]
+                self._connecting.pop(url, None)
+                end = self._clocks.pop(backend.clock, None)
+                if end is not None:
+                    end()
+                await backend.close()
+
     # On the keeper's thread
 
     def seated(self, seat: Seat) -> None:

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
 from tenure.backends.memory.backend import DEFAULT_LEASE_S, MemoryBackend, MemoryGrant
 from tenure.backends.memory.faults import ANY, Delay, Duplicate, Fail, Fault, Faults, Hang, LoseAnswer, LoseRequest
 from tenure.backends.memory.service import MemoryService
+from tenure.errors import ConfigurationError
 
 __all__ = [
     "ANY",
@@ -33,6 +35,7 @@ __all__ = [
     "MemoryBackend",
     "MemoryGrant",
     "MemoryService",
+    "share",
     "shared_service",
 ]
 
@@ -47,6 +50,23 @@ def shared_service(name: str) -> MemoryService:
         if service is None:
             service = _shared[name] = MemoryService(name)
         return service
+
+
+def share(service: MemoryService) -> Callable[[], None]:
+    """Let `memory://NAME` mean this service, by its name, until what is returned is called.
+
+    Raises ConfigurationError where there is another one of that name.
+    """
+    with _lock:
+        if _shared.setdefault(service.name, service) is not service:
+            raise ConfigurationError(f"there is a memory://{service.name} in this process already; choose another name")
+
+    def end() -> None:
+        with _lock:
+            if _shared.get(service.name) is service:
+                del _shared[service.name]
+
+    return end
 
 
 def _forget_in_child() -> None:

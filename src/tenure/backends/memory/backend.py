@@ -54,8 +54,8 @@ class MemoryBackend(Backend):
         self.clock = clock if clock is not None else service.clock
         self.url = url if url is not None else f"memory://{service.name}"
         self.capabilities = Capabilities(
-            grade="C",
-            scope="process",
+            grade=service.grade,
+            scope=service.scope,
             default_lease_s=self._lease_ns / NS_PER_S,
             ordered=True,
             transfer=True,

@@ -17,7 +17,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-from tenure.backends.base import TOKEN_LIMIT, Candidate, Gone, Leader, Reading
+from tenure.backends.base import TOKEN_LIMIT, Candidate, Gone, Grade, Leader, Reading, Scope
 from tenure.backends.memory.alarms import Alarms
 from tenure.backends.memory.bell import Bell
 from tenure.backends.memory.faults import Faults
@@ -36,11 +36,22 @@ _numbers = itertools.count(1)
 class MemoryService:
     """A service that agrees with itself because it is one object; shared by backends, loops and threads.
 
-    `clock` counts the leases; `patience` is how long a candidate that was woken may take to ask for the grant.
+    `clock` counts the leases; `patience` is how long a candidate that was woken may take to ask for the grant. `grade`
+    and `scope` are what its backends claim: a test's service stands in for one that has more of both.
     """
 
-    def __init__(self, name: str | None = None, *, clock: Clock | None = None, patience: float | str = 1.0) -> None:
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        clock: Clock | None = None,
+        patience: float | str = 1.0,
+        grade: Grade = "C",
+        scope: Scope = "process",
+    ) -> None:
         self.name = name if name is not None else f"unnamed-{next(_numbers)}"
+        self.grade: Grade = grade
+        self.scope: Scope = scope
         self.clock: Clock = clock if clock is not None else BootClock()
         self.faults = Faults()
         self.requests: Counter[str] = Counter()
