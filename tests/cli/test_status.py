@@ -128,6 +128,7 @@ def test_an_election_that_may_not_be_read_is_listed_as_unknown(url: str, tmp_pat
     assert (every.code, one.code) == (77, 77)
     assert [line.split()[:2] for line in every.out.splitlines()[1:3]] == [["mine", "led"], ["theirs", "unknown"]]
     assert "Permission denied" in every.err
+    assert "Give this user read access" in one.err  # to look; who stands needs more
     assert "nobody ever stood" not in every.err
 
 

@@ -62,7 +62,7 @@ class FileBackend(Backend):
     async def campaign(self, candidate: Candidate, *, once: bool) -> FileGrant | None:
         place = self._begin(candidate.election)
         _check(candidate)
-        with translating(place.directory):
+        with translating(place.directory, "stand"):
             victory = await campaign.run(self._tools, place, candidate, once=once)
         if victory is None:
             return None
@@ -75,12 +75,12 @@ class FileBackend(Backend):
 
     async def read(self, election: str) -> Reading:
         place = self._begin(election)
-        with translating(place.directory):
+        with translating(place.directory, "look"):
             return await reading.read(self._tools, place)
 
     async def watch(self, election: str) -> AsyncGenerator[Reading, None]:
         place = self._begin(election)
-        with translating(place.directory):
+        with translating(place.directory, "look"):
             async with aclosing(watching.watch(self._tools, place)) as readings:
                 async for found in readings:
                     yield found
@@ -98,18 +98,18 @@ class FileBackend(Backend):
             )
         place = self._begin(election)
         note = wishes.Note(leader.token, wish, os.urandom(8).hex())
-        with translating(place.directory):
+        with translating(place.directory, "change"):
             await self._tools.worker.run(partial(wishes.leave, place, note))
         return leader
 
     async def floor(self, election: str, token: int) -> None:
         place = self._begin(election)
-        with translating(place.directory):
+        with translating(place.directory, "change"):
             await self._tools.worker.run(partial(tenures.floor, place, token))
         self._tools.seen.note(election, token)
 
     async def elections(self) -> tuple[str, ...]:
-        with translating(self._root):
+        with translating(self._root, "look"):
             return await self._tools.worker.run(partial(places, self._root))
 
     async def close(self) -> None:

@@ -6,24 +6,29 @@ import errno
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from tenure.errors import BackendError, BackendRefused, BackendUnreachable
 
+Act = Literal["stand", "look", "change"]
+_DENIED: dict[Act, str] = {
+    "stand": "Nobody was elected by this. Give this user write access to {0}, or use another directory",
+    "look": "Who leads cannot be told. Give this user read access to {0} and to the files in it",
+    "change": "Nothing was changed. Give this user write access to {0} and to the files in it",
+}
 _RIGHTS = frozenset({errno.EACCES, errno.EPERM})
 _SHAPE = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def translated(error: OSError, where: str) -> BackendError:
-    """The backend error that tells what `error`, met in the directory `where`, means."""
+def translated(error: OSError, where: str, act: Act) -> BackendError:
+    """The backend error that tells what `error`, met in the directory `where`, means to who wanted to `act`."""
     named = error.filename
     path = named if isinstance(named, str) else where
     said = f"{path}: {error.strerror or error}"
     code = error.errno
     if code in _RIGHTS:
-        return BackendRefused(
-            f"{said}. Nobody was elected by this. Give this user write access to {where}, or use another directory"
-        )
+        return BackendRefused(f"{said}. {_DENIED[act].format(where)}")
     if code == errno.EROFS:
         return BackendRefused(f"{said}. Nothing was changed. Elections need a directory that can be written")
     if code in _SHAPE:
@@ -46,9 +51,9 @@ def translated(error: OSError, where: str) -> BackendError:
 
 
 @contextmanager
-def translating(where: str) -> Iterator[None]:
+def translating(where: str, act: Act) -> Iterator[None]:
     """Turn every OSError inside into the backend error that says what to do about it."""
     try:
         yield
     except OSError as error:
-        raise translated(error, where) from error
+        raise translated(error, where, act) from error

@@ -63,7 +63,7 @@ class FileGrant(Grant):
         if self._let_go:
             return
         try:
-            with translating(self.place.directory):
+            with translating(self.place.directory, "change"):
                 await self._tools.worker.run(partial(self._release, to, acted=acted))
         except BackendUnreachable:  # no thread is left to do it in good order: nothing else would ever end the tenure
             self.drop()
@@ -79,12 +79,12 @@ class FileGrant(Grant):
                 f"the value has {size} bytes, and {VALUE_LIMIT_BYTES} are allowed; nothing was published. Publish an "
                 f"address of the data, not the data"
             )
-        with translating(self.place.directory):
+        with translating(self.place.directory, "change"):
             await self._tools.worker.run(partial(self._publish, value))
 
     async def attend(self) -> AsyncGenerator[Wish | Deposed, None]:
         told = ""
-        with translating(self.place.directory):
+        with translating(self.place.directory, "change"):
             try:
                 await self._tools.worker.run(self._watch)
                 self._sentry.add(self)
