@@ -102,11 +102,13 @@ def test_a_job_that_runs_away_is_caught(scene: Scene) -> None:
 def test_L26_with_wrapper_and_guardian_killed_a_survivor_blocks_the_next_leader(scene: Scene) -> None:
     """The job holds the lock's descriptor itself; the lock is free when it is gone, and not before."""
     wrapper = scene.run("sleep", "1000", lock=True)
-    job_pid = wrapper.job
+    guardian, job_pid = wrapper.guardian, wrapper.job
     os.kill(wrapper.pid, signal.SIGSTOP)
     until(lambda: Path(f"/proc/{wrapper.pid}/stat").read_text(encoding="ascii").split()[2] == "T", "it is stopped")
-    os.kill(wrapper.guardian, signal.SIGKILL)
+    os.kill(guardian, signal.SIGKILL)
     os.kill(wrapper.pid, signal.SIGKILL)
+    wrapper.wait()  # what has lost its environment only may hold its descriptors still
+    until(lambda: not is_alive(guardian), "the guardian is gone, too")
     until(lambda: scene.living() == [job_pid], "only the job is left")
 
     assert scene.is_locked()
