@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType, SimpleNamespace, TracebackType
 from typing import Any, NamedTuple
 
 import pytest
@@ -213,7 +213,7 @@ def an_error_elects(patch: pytest.MonkeyPatch) -> None:
 
 def reuse_a_nonce(patch: pytest.MonkeyPatch) -> None:
     """Every attempt of one candidate has the same nonce, so that a withdrawn one is never elected."""
-    patch.setattr("tenure.keeper.seat.secrets.token_hex", lambda _: "always-the-same")
+    patch.setattr("tenure.keeper.seat.os", SimpleNamespace(urandom=bytes))
 
 
 def never_look(patch: pytest.MonkeyPatch) -> None:
