@@ -72,7 +72,9 @@ async def test_L18_a_backend_is_used_again_after_a_cancelled_campaign(stage: Sta
 
 @pytest.mark.parametrize("turns", range(12))
 async def test_cancelling_an_uncontended_campaign_at_any_point_gives_it_back(stage: Stage, turns: int) -> None:
-    """A campaign cancelled after so many turns of the loop was won and is ours, or has left nothing behind."""
+    """A campaign cancelled after so many turns of the loop was won and is ours, or has left nothing behind. Some turns
+    take time, for a backend that wins on another thread or elsewhere: the instants are what is varied.
+    """
     attempt = stage.campaign(stage.candidate("hasty"))
     for _ in range(turns):
         await asyncio.sleep(0.0005 * (turns % 4))
@@ -86,7 +88,9 @@ async def test_cancelling_an_uncontended_campaign_at_any_point_gives_it_back(sta
 
 @pytest.mark.parametrize("turns", range(12))
 async def test_cancelling_while_winning_gives_it_back(stage: Stage, turns: int) -> None:
-    """A waiter cancelled around the moment of its election holds the grant, or has given it back."""
+    """A waiter cancelled around the moment of its election holds the grant, or has given it back; the sleeps make the
+    instants as above.
+    """
     leader = await stage.win("leader")
     attempt = await stage.stand("hasty", on=stage.other)
     release = asyncio.create_task(leader.release())

@@ -102,9 +102,9 @@ def test_an_outer_cancellation_wins_and_is_never_turned(play: Play, stage: Stage
     """The task is cancelled by somebody else: it ends as cancelled, and the grant is given back first."""
 
     async def main() -> None:
-        task = asyncio.create_task(lead_until_lost(stage.election()))
-        await until(lambda: stage.leader() == "a")
-        await asyncio.sleep(0)
+        begun: list[Tenure] = []
+        task = asyncio.create_task(lead_until_lost(stage.election(), begun.append))
+        await until(lambda: begun)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

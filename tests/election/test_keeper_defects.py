@@ -168,7 +168,6 @@ def test_a_connection_that_hangs_holds_nobody_else_up() -> None:
                 InThread(lambda: asyncio.run(lead("f", election.url))),
                 InThread(lambda: asyncio.run(lead("g", "memory://another-one-beside-it"))),
             ]
-            await asyncio.sleep(0)
             try:
                 return [await asyncio.to_thread(other.outcome, 10) for other in others]
             finally:

@@ -47,7 +47,7 @@ def test_L26_a_forked_child_does_not_lead_and_does_not_let_go(start: Start, url:
     program = start("forks")
     assert program.end() == 0
     assert [line for line in program.lines if line.startswith("child")] == SEEN_BY_A_CHILD
-    assert [line for line in program.lines if line.startswith("parent")] == ["parent 256 safe", "parent safe"]
+    assert [line for line in program.lines if line.startswith("parent")] == ["parent 256 safe", "parent holds the lock"]
     assert "LeadershipLost" in program.errors  # the child's block said so when it was left
     assert leads_at_once(url) == 2
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
+import sys
+import termios
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -14,11 +18,13 @@ import pytest
 from tenure.clock import ManualClock
 from tenure.errors import ConfigurationError
 from tenure.supervise import CommandNotExecutable, CommandNotFound, GuardianDied, JobSurvived
-from tenure.supervise.connection import SILENCE_S, STUBBORN_S, Connection
+from tenure.supervise.connection import PATROL_S, SILENCE_S, STUBBORN_S, Connection
 from tenure.supervise.processes import identify
 from tenure.supervise.wire import Because, Channel, Ended, EndingBegun, Refused, Remaining, Report, Started, Stop
 
 GRACE_S = 5.0
+LIMIT_S = 30.0
+"""How long what takes a millisecond may take on a loaded machine."""
 NO_SUCH_PID = 2**22 + 1
 
 
@@ -39,6 +45,13 @@ class Played:
         """Say something as the guardian."""
         for report in reports:
             assert self.channel.send(report)
+
+    async def until_read(self) -> None:
+        """Wait until the connection has read, and so taken into account, every report."""
+        end_s = time.monotonic() + LIMIT_S
+        while int.from_bytes(fcntl.ioctl(self.channel.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder):
+            assert time.monotonic() < end_s, "a report was not read"
+            await asyncio.sleep(0.001)
 
     async def start(self, *reports: Report) -> int:
         """Start a job, to which the guardian answers this."""
@@ -93,7 +106,8 @@ def test_what_cannot_be_killed_is_told(process: subprocess.Popen[bytes]) -> None
             stage.report(EndingBegun(Because.ORDER))
             while not stopping.done():
                 stage.report(Remaining([4711]))
-                await asyncio.sleep(0.15)
+                await stage.until_read()
+                await asyncio.sleep(1.5 * PATROL_S)  # so that it looks at the guardian at each instant of the clock
                 stage.clock.advance((GRACE_S + STUBBORN_S) / 40)
             with pytest.raises(JobSurvived, match="4711"):
                 await stopping
@@ -116,7 +130,7 @@ def test_a_silent_guardian_is_killed_and_replaced(process: subprocess.Popen[byte
             await stage.until_stop()
             if acknowledges:
                 stage.report(EndingBegun(Because.ORDER))
-                await asyncio.sleep(0.2)  # for the report to be read; nothing else is waited for
+                await stage.until_read()
                 stage.clock.advance(GRACE_S)
             assert process.poll() is None
             stage.clock.advance(SILENCE_S)

@@ -139,8 +139,10 @@ def test_L23_who_wins_on_another_file_waits_no_longer_than_the_old_leader(tmp_pa
     async def scene() -> None:
         async with backend(tmp_path) as old, backend(tmp_path) as new:
             grant = await win(old, "old")
-            told = asyncio.create_task(end_of(grant))
-            await asyncio.sleep(0.05)
+            attends = asyncio.Event()
+            told = asyncio.create_task(end_of(grant, attends))
+            await old.ask(ELECTION, Resign())
+            await attends.wait()
             delete(tmp_path)
             task = asyncio.create_task(win(new, "new"))
             await told
