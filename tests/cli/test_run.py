@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -200,6 +201,17 @@ def test_what_on_lost_leaves_behind_is_killed(url: str, tmp_path: Path) -> None:
         tenure("resign", "job", "--at", url)
         assert process.wait(LIMIT_S) == 75
     assert not Path(f"/proc/{note.read_text().strip()}").exists()
+
+
+def test_what_on_lost_puts_into_a_session_of_its_own_lives_on(url: str, tmp_path: Path) -> None:
+    """The way to start something that outlives the command, as the reference says."""
+    note = tmp_path / "note"
+    program = shlex.quote(f"echo $$ > {note}.new; mv {note}.new {note}; exec sleep 1000 >/dev/null 2>&1")
+    command = f"setsid sh -c {program} & until [ -e {note} ]; do sleep 0.05; done"
+    with leading(url, "--once", "--on-lost", command, "--", "sh", "-c", WAIT) as process:
+        tenure("resign", "job", "--at", url)
+        assert process.wait(LIMIT_S) == 75
+    os.kill(int(note.read_text()), signal.SIGKILL)  # it is there
 
 
 @pytest.mark.parametrize(
