@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 from tenure.__main__ import main
@@ -55,7 +57,21 @@ def believe_the_jobs_code() -> None:
     Wrapper._after_loss = after_loss  # type: ignore[method-assign]  # noqa: SLF001  a mutant replaces what it mutates
 
 
-MUTANTS = {mutant.__name__: mutant for mutant in (ignore_orders_before_the_job, believe_the_jobs_code)}
+def kill_the_shell_of_on_lost_only() -> None:
+    """Of what the command of --on-lost has started nobody is killed but its shell."""
+    from tenure.cli.run import wrapper
+
+    def kill(group: int, number: int) -> None:
+        with suppress(ProcessLookupError):  # the group has outlived its leader
+            os.kill(group, number)
+
+    setattr(wrapper, "os", SimpleNamespace(**{**vars(os), "killpg": kill}))  # noqa: B010  an assignment would need a type exemption
+
+
+MUTANTS = {
+    mutant.__name__: mutant
+    for mutant in (ignore_orders_before_the_job, believe_the_jobs_code, kill_the_shell_of_on_lost_only)
+}
 
 if __name__ == "__main__":
     _, step, when, *arguments = sys.argv
