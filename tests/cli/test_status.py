@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -139,6 +141,28 @@ def test_a_place_that_may_not_be_read_is_not_empty(url: str, tmp_path: Path) -> 
 
     assert every.code == 77
     assert "nobody ever stood" not in every.err
+
+
+def test_a_stopped_leader_is_said_to_be_stopped(url: str) -> None:
+    """It leads on, for nobody replaces it here; in the table and in JSON, until it is continued."""
+    with leader(url, "nightly", "a") as process:
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        one = tenure("status", "nightly", "--at", url)
+        every = tenure("status", "--at", url)
+        (seen,) = tenure("status", "nightly", "--at", url, "-o", "json").json()["elections"]
+        process.send_signal(signal.SIGCONT)
+        os.waitid(os.P_PID, process.pid, os.WCONTINUED)
+        (later,) = tenure("status", "nightly", "--at", url, "-o", "json").json()["elections"]
+
+    said = f"process {process.pid} is stopped (SIGSTOP or Ctrl-Z)"
+    assert (one.code, one.err) == (0, "")
+    assert said in one.out
+    assert said in every.out
+    assert seen["state"] == "led"
+    assert said in seen["leader"]["warning"]
+    assert f"kill -CONT {process.pid}" in seen["leader"]["warning"]
+    assert later["leader"]["warning"] == ""
 
 
 def test_two_of_one_name_are_told_apart(url: str) -> None:

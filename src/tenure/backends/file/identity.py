@@ -47,12 +47,19 @@ def _namespace() -> int:
     return os.stat("/proc/self/ns/pid").st_ino
 
 
-def _started(pid: int) -> int | None:
+def _stat(pid: int) -> tuple[bytes, int] | None:
+    """State and start time, from one look (proc(5)); None where nobody has that pid."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[19])
+            words = file.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
+    return words[0], int(words[19])
+
+
+def _started(pid: int) -> int | None:
+    found = _stat(pid)
+    return None if found is None else found[1]
 
 
 def is_dead(process: Process) -> bool:
@@ -62,6 +69,13 @@ def is_dead(process: Process) -> bool:
     if process.namespace != this_process().namespace:
         return False
     return _started(process.pid) != process.started
+
+
+def is_stopped(process: Process) -> bool:
+    """Whether that very process is certainly stopped, by SIGSTOP or its kin, now; for how long nobody can tell."""
+    if process.boot != boot_id() or process.namespace != this_process().namespace:
+        return False
+    return _stat(process.pid) == (b"T", process.started)
 
 
 def death_watch(process: Process) -> int | None:

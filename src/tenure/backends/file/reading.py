@@ -84,6 +84,11 @@ def _leader(place: Place, state: record.Record | None, token: int) -> Leader:
         warning = f"tenure {state.token} has ended, but its lock is still held by {_survivors(state)}"
     elif identity.is_dead(state.process):
         warning = f"the leader's process {state.process.pid} is dead, but its lock is still held by {_survivors(state)}"
+    elif identity.is_stopped(state.process):
+        pid = state.process.pid
+        warning = (
+            f"the leader's process {pid} is stopped (SIGSTOP or Ctrl-Z) and leads on; continue it: kill -CONT {pid}"
+        )
     return Leader(
         candidate=state.candidate,
         token=state.token,
