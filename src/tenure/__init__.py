@@ -13,6 +13,7 @@ The layers, each importing only what stands below it (checked by import-linter):
     body, signals, views  what a loss does to a task; ending on a signal; watching
     options               what an election was made with
     keeper | supervise    drives holders on its thread | guards a job's processes
+    fencing               refuses a stale leader's acts by their token
     backends              who is elected is their word
     announcer | render    tells what happened | draws it
     audit | handle        judges tenures | what user code holds
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from tenure.errors import BackendUnreachable as BackendUnreachable
     from tenure.errors import ConfigurationError as ConfigurationError
     from tenure.errors import LeadershipLost as LeadershipLost
+    from tenure.errors import NotAdmitted as NotAdmitted
     from tenure.errors import NotElected as NotElected
+    from tenure.errors import NotStamped as NotStamped
     from tenure.errors import Reason as Reason
     from tenure.errors import StaleToken as StaleToken
     from tenure.errors import TenureError as TenureError
@@ -63,7 +66,9 @@ _HOMES = {
         "BackendUnreachable",
         "ConfigurationError",
         "LeadershipLost",
+        "NotAdmitted",
         "NotElected",
+        "NotStamped",
         "Reason",
         "StaleToken",
         "TenureError",

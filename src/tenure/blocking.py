@@ -19,7 +19,8 @@ from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from tenure.backends.base import Backend, Gone, Grant, Leader, Standing
 from tenure.durations import NS_PER_S, seconds
-from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason
+from tenure.errors import ConfigurationError, LeadershipLost, NotElected, NotStamped, Reason
+from tenure.fencing.stamping import stamp_all_blocking
 from tenure.handle import Hold
 from tenure.holding.events import Resign, Transfer
 from tenure.keeper import Keeper, Seat
@@ -102,10 +103,13 @@ class _Body(Post):
         seat, grant = self.stand(wait_s)
         tenure = Tenure(self, seat, grant)
         self.options.highest = max(self.options.highest, tenure.token)
+        failure = stamp_all_blocking(self.options.fences, tenure)
         self.owner_is_alive()
-        if tenure.is_valid():
+        if failure is None and tenure.is_valid():
             return tenure
         self.let_go()
+        if failure is not None:
+            raise failure
         return None
 
     def __exit__(
@@ -354,6 +358,11 @@ def _run(
                 raise_if_around(failure, options)
                 report_failure_at_loss(options, lost, failure)
             _log.info("%s; standing again", lost)
+            continue
+        except NotStamped as unstamped:
+            pause_s = pauses.after(0)
+            _log.warning("%s; standing again in %g s", unstamped, pause_s)
+            pause(pause_s)
             continue
         assert failure is not None
         raise_if_around(failure, options)

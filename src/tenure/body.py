@@ -2,7 +2,8 @@
 
 Rules of this file:
  1. Loss reaches the task only through `loop.call_soon_threadsafe`, never from inside the task itself.
- 2. Just before the body starts the tenure is looked at once more: lost in between is given back, and campaigned on.
+ 2. Just before the body starts its fences are stamped with the token, then the tenure is looked at once more: lost in
+    between is given back, and campaigned on; a fence that failed is an error, with nothing begun.
  3. On exit the keeper owns the release; the task waits for it shielded and bounded, and remembers cancellations that
     come meanwhile.
  4. `uncancel()` once for each cancel of ours. A count above the one noted on entry is an outer cancellation: it wins
@@ -27,6 +28,7 @@ from weakref import WeakKeyDictionary
 
 from tenure.backends.base import Gone, Grant
 from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason, TenureError
+from tenure.fencing.stamping import stamp_all
 from tenure.handle import Hold
 from tenure.holding import events
 from tenure.keeper import OwnerGoneError, Seat
@@ -203,12 +205,19 @@ class Body:
             raise
         tenure = Tenure(self, self._seat, grant, self._is_lost)
         self._options.highest = max(self._options.highest, tenure.token)
-        if not self._is_lost.is_set() and tenure.is_valid():
+        try:
+            failure = await stamp_all(self._options.fences, tenure)
+        except BaseException:  # cancelled: what was won goes back
+            self._seat.post(events.BodyLeft())
+            raise
+        if failure is None and not self._is_lost.is_set() and tenure.is_valid():
             return tenure
         self._seat.post(events.BodyLeft())
         cancelled = await self._released()
         if cancelled is not None:
             raise cancelled
+        if failure is not None:
+            raise failure
         return None
 
     async def __aexit__(

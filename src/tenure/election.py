@@ -18,7 +18,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 from tenure.backends.base import Backend, Leader, Standing
 from tenure.body import Body, Tenure, raise_if_around
 from tenure.durations import seconds
-from tenure.errors import ConfigurationError, LeadershipLost
+from tenure.errors import ConfigurationError, LeadershipLost, NotStamped
 from tenure.holding.events import Resign, Transfer
 from tenure.keeper import Keeper
 from tenure.options import ElectionOptions, Front
@@ -45,6 +45,7 @@ class Election(Front):
     scope           refuse a backend that elects within less than "process", "user", "host" or "cluster"
     on_overrun      work that will not stop: "report" it, or "exit" the process with code 75
     takeover_delay  wait so long before leading after a leader that ended without saying so
+    fences          told of each new token before the body begins; see `tenure.fencing`
 
     Raises ConfigurationError where the options cannot work; the message says what to change.
     """
@@ -54,7 +55,8 @@ class Election(Front):
 
         `wait` in seconds, or text such as "15s"; None waits for ever, 0 is one try. The body's task is cancelled when
         the tenure is lost, and `LeadershipLost` comes out; a body that ends first resigns. Raises NotElected after
-        `wait`, BackendRefused when the backend says no, BackendUnreachable when one try got no answer.
+        `wait`, BackendRefused when the backend says no, BackendUnreachable when one try got no answer, and NotStamped
+        when a fence failed, having given the tenure back.
         """
         return Body(self._options, None if wait is None else seconds(wait))
 
@@ -86,6 +88,11 @@ class Election(Front):
                     raise_if_around(failure, self._options)
                     report_failure_at_loss(self._options, lost, failure)
                 _log.info("%s; standing again", lost)
+                continue
+            except NotStamped as unstamped:
+                pause_s = pauses.after(0)
+                _log.warning("%s; standing again in %g s", unstamped, pause_s)
+                await asyncio.sleep(pause_s)
                 continue
             except asyncio.CancelledError:
                 if failure is not None:  # nobody else would ever hear of it

@@ -6,6 +6,8 @@
     ├── LeadershipLost       the tenure ended while the body ran: stop; somebody else may lead now
     ├── NotElected           nobody elected us in the time we gave (also a TimeoutError)
     ├── StaleToken           an act or a value bore a token older than one already seen
+    ├── NotAdmitted          an act did not begin, because an older one has not ended (also a TimeoutError)
+    ├── NotStamped           a fence could not be told of a new token, so nothing was begun under it
     ├── ConfigurationError   what was asked for cannot work: change the call (also a ValueError)
     └── BackendError
         ├── BackendUnreachable   the service did not answer, or not in time: trying again may help
@@ -84,6 +86,48 @@ class StaleToken(TenureError):
 
     def __str__(self) -> str:
         return f"token {self.token} is stale: {self.highest} was seen already; a newer leader acts now, so stop"
+
+
+class NotAdmitted(TenureError, TimeoutError):
+    """An act did not begin, since one with an older token has not ended within the time that was given. Try again.
+
+    `inside` is that older token; None where the gate's file was in use, or its disk silent, all the time.
+    """
+
+    def __init__(self, election: str, token: int, inside: int | None, waited_s: float) -> None:
+        super().__init__(election, token, inside, waited_s)
+        self.election = election
+        self.token = token
+        self.inside = inside
+        self.waited_s = waited_s
+
+    def __str__(self) -> str:
+        because = (
+            f"an act with the older token {self.inside} has not ended; its process may be paused"
+            if self.inside is not None
+            else "the gate's file was in use all the time, perhaps by a process that is paused, or its disk is silent"
+        )
+        return (
+            f"token {self.token} of {self.election!r} was not admitted within {self.waited_s:g} s, and nothing was "
+            f"done: {because}. Try again; a process that will not go on must be killed, which frees the gate"
+        )
+
+
+class NotStamped(TenureError):
+    """A fence could not be told of a new token; who was elected with it gave the tenure back before its body began.
+
+    The cause says what went wrong. `Election.run` and `stand` try again after a pause; `lead()` leaves that to the
+    caller.
+    """
+
+    def __init__(self, election: str, token: int, detail: str) -> None:
+        super().__init__(election, token, detail)
+        self.election = election
+        self.token = token
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"token {self.token} of {self.election!r} was stamped on no fence, and nothing began: {self.detail}"
 
 
 class ConfigurationError(TenureError, ValueError):

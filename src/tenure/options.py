@@ -7,7 +7,7 @@ import os
 import random
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Literal, TypedDict
 
@@ -26,6 +26,7 @@ from tenure.backends.base import (
 )
 from tenure.durations import NS_PER_S, seconds, to_ns
 from tenure.errors import ConfigurationError
+from tenure.fencing.stamping import Fence, checked_fences
 from tenure.holding.budget import Budget
 from tenure.holding.events import Transfer, Wish
 from tenure.holding.holder import Holder
@@ -53,6 +54,7 @@ class ElectionOptions(TypedDict, total=False):
     scope: Scope | None
     on_overrun: Literal["report", "exit"]
     takeover_delay: float | str
+    fences: Iterable[Fence]
 
 
 class Options:
@@ -73,6 +75,7 @@ class Options:
         scope: Scope | None,
         on_overrun: Literal["report", "exit"],
         takeover_delay: float | str,
+        fences: Iterable[Fence],
     ) -> None:
         self.name = registry.checked_name(name)
         who = _default_candidate() if candidate is None else candidate
@@ -82,6 +85,7 @@ class Options:
         self.on_overrun = on_overrun
         self.stall_checked = stall_after is not None
         self.takeover_delay_ns = to_ns(takeover_delay)
+        self.fences = checked_fences(fences)
         self.highest = 0
         """The highest token seen: no tenure begins with one that is not above it."""
         self._at = at if isinstance(at, Backend) else registry.resolve(at)
@@ -198,6 +202,7 @@ class Front:
         scope: Scope | None = None,
         on_overrun: Literal["report", "exit"] = "report",
         takeover_delay: float | str = 0,
+        fences: Iterable[Fence] = (),
     ) -> None:
         self._options = Options(
             name,
@@ -212,6 +217,7 @@ class Front:
             scope=scope,
             on_overrun=on_overrun,
             takeover_delay=takeover_delay,
+            fences=fences,
         )
         self.name = self._options.name
         self.candidate = self._options.candidate

@@ -41,6 +41,7 @@ def options(stage: Stage, **changes: Any) -> Options:
         "scope": None,
         "on_overrun": "report",
         "takeover_delay": 0,
+        "fences": (),
     }
     return Options("e", stage.backend(), **usual | changes)
 
