@@ -157,7 +157,11 @@ def test_a_wish_is_heard_at_once_and_only_by_its_tenure(tmp_path: Path) -> None:
             task = await stand(asking, "b")
             attending = aiter(grant.attend())
             heard = asyncio.ensure_future(anext(attending))
-            await asyncio.sleep(0)
+
+            async def attends() -> bool:
+                return grant.is_watched
+
+            await until(attends)
             await asking.ask(ELECTION, Transfer("b"))
             assert await heard == Transfer("b")
             await asking.ask(ELECTION, Resign())
