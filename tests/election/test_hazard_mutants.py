@@ -55,7 +55,7 @@ def renew_by_way_of_the_users_loop(patch: pytest.MonkeyPatch) -> None:
     async def renew(self: Seat, call: int) -> events.Event:
         ours = asyncio.get_running_loop()
         turned = ours.create_future()
-        owner = self._owner
+        owner = self.owner
         assert isinstance(owner, Body)
         loop = owner._loop  # noqa: SLF001  a mutant wraps what it mutates
         assert loop is not None
