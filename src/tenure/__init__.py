@@ -8,6 +8,7 @@
 The layers, each importing only what stands below it (checked by import-linter):
 
     cli, demo             the command, and what it shows
+    testing               an election for the tests of users' own code
     blocking              the same without asyncio
     election              Election: lead, run, stand, watch, ask
     body, signals, views  what a loss does to a task; ending on a signal; watching

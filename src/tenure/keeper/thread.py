@@ -82,6 +82,11 @@ class Keeper:
 
     # From any thread
 
+    @property
+    def seats(self) -> set[Seat]:
+        """Every candidacy that is not over, as of now."""
+        return self._seats.copy()  # in one step: no other thread runs meanwhile
+
     def backend(self, url: str, connect: Callable[[str], Backend]) -> Backend:
         """The backend at `url`, made by `connect` at its first use and shared by every election of this process."""
         if url not in self._backends:  # on a disk that hangs, connecting may take for ever: that holds only this one up
