@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes.harness import Trial
+from tests.processes.library_scene import Program, Start
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -27,3 +28,23 @@ def trial(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Trial]:
     trial = Trial(tmp_path)
     yield trial
     trial.close(has_failed=request.node.stash.get(_FAILED, True))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Elections in a directory of the test's own."""
+    return f"file://{tmp_path}/elections"
+
+
+@pytest.fixture
+def start(url: str) -> Iterator[Start]:
+    """Start programs; what still runs at the end is killed."""
+    programs: list[Program] = []
+
+    def run(function: str) -> Program:
+        programs.append(Program(function, url))
+        return programs[-1]
+
+    yield run
+    for program in programs:
+        program.close()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tenure.blocking import Election
@@ -93,6 +94,10 @@ class Program:
     def _stderr(self) -> str:
         assert self._process.stderr is not None
         return self._process.stderr.read().decode()
+
+
+Start = Callable[[str], Program]
+"""What the fixture `start` is: from the name of a function to the process that runs it."""
 
 
 def leads_at_once(url: str) -> int:

@@ -16,12 +16,6 @@ pytestmark = pytest.mark.serial
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Elections in a directory of the test's own."""
-    return f"file://{tmp_path}/elections"
-
-
-@pytest.fixture
 def program(request: pytest.FixtureRequest, url: str) -> Iterator[Program]:
     """The program that the test is parametrized with."""
     started = Program(request.param, url)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.processes.library_scene import Program, leads_at_once
+from tests.processes.library_scene import Start, leads_at_once
 
 pytestmark = pytest.mark.serial
-Start = Callable[[str], Program]
 SEEN_BY_A_CHILD = [
     "child lost Reason.FORKED False 0.0 Reason.FORKED",
     "child lost Reason.FORKED",
@@ -20,26 +18,6 @@ SEEN_BY_A_CHILD = [
     "child not elected",
     "child sees 1",
 ]
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Elections in a directory of the test's own."""
-    return f"file://{tmp_path}/elections"
-
-
-@pytest.fixture
-def start(url: str) -> Iterator[Start]:
-    """Start programs; what still runs at the end is killed."""
-    programs: list[Program] = []
-
-    def run(function: str) -> Program:
-        programs.append(Program(function, url))
-        return programs[-1]
-
-    yield run
-    for program in programs:
-        program.close()
 
 
 def test_L26_a_forked_child_does_not_lead_and_does_not_let_go(start: Start, url: str) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tenure.blocking import Election
-from tests.processes.library_scene import Program, leads_at_once
+from tests.processes.library_scene import Start, leads_at_once
 
 pytestmark = pytest.mark.serial
-Start = Callable[[str], Program]
 LEADERS = [
     "asyncio_lead",
     pytest.param("uvloop_lead", marks=pytest.mark.needs("uvloop")),
@@ -20,26 +17,6 @@ LEADERS = [
     "blocking_lead",
     "blocking_stand",
 ]
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Elections in a directory of the test's own."""
-    return f"file://{tmp_path}/elections"
-
-
-@pytest.fixture
-def start(url: str) -> Iterator[Start]:
-    """Start programs; what still runs at the end is killed."""
-    programs: list[Program] = []
-
-    def run(function: str) -> Program:
-        programs.append(Program(function, url))
-        return programs[-1]
-
-    yield run
-    for program in programs:
-        program.close()
 
 
 @pytest.mark.parametrize("function", LEADERS)
