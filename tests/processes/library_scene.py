@@ -20,12 +20,12 @@ LIMIT_S = 60.0
 
 
 class Program:
-    """One process that runs a function of `programs/library.py`; `line` waits for what it says."""
+    """One process that runs a function of `program`; `line` waits for what it says."""
 
-    def __init__(self, function: str, url: str) -> None:
+    def __init__(self, function: str, url: str, program: Path = PROGRAM) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TENURE_", "PYTEST_"))}
         self._process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), function, url],
+            [sys.executable, str(program), function, url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
