@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
+import sys
 
 from benchmarks import cycles, failover, standby, startup
 
@@ -22,10 +24,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], help="which; default: all")
     parser.add_argument("--trials", type=int, default=30, help="trials for each figure (default 30)")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # an exception: servers end, folders go
     load = os.getloadavg()[0]
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
+    python = platform.python_version()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {python}, load {load:.1f}", flush=True)
     for name in options.names or BENCHMARKS:
-        print(f"\n## {name}\n")
+        print(f"\n## {name}\n", flush=True)
         BENCHMARKS[name](options.trials)
 
 

@@ -57,4 +57,7 @@ def main(trials: int) -> None:
         }
         for name, measure in rows.items():
             rates = [measure() for _ in range(trials)]
-            print(f"{name:26}  p50 {quantile(rates, 0.5):8.0f} /s   lowest {min(rates):8.0f} /s   n={trials}x{CYCLES}")
+            print(
+                f"{name:26}  p50 {quantile(rates, 0.5):8.0f} /s   lowest {min(rates):8.0f} /s   n={trials}x{CYCLES}",
+                flush=True,
+            )

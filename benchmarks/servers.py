@@ -1,4 +1,8 @@
-"""Servers of the peers, each started on loopback in a temporary folder and ended by pid; absent ones are said."""
+"""Servers of the peers, each started on loopback in a temporary folder and ended by pid; absent ones are said.
+
+None outlives the benchmark, even if that is killed: each is started with a parent-death signal. It counts the thread
+that starts it as its parent (prctl(2)), so servers are started by the main thread.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 START_LIMIT_S = 30.0
+MORTAL = ("setpriv", "--pdeathsig", "KILL")
+"""Runs the command behind it so that it dies with the thread that has started it."""
 
 
 class Absent(Exception):
@@ -35,16 +41,17 @@ def postgres() -> Iterator[str]:
         raise Absent("PostgreSQL's server is not installed")
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        become: list[str] = []
+        become: list[str] = ["setpriv"]
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
             os.chown(folder, user.pw_uid, user.pw_gid)
-            become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+            become += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        become += ["--pdeathsig", "QUIT"]  # after the change of user, which clears it; QUIT ends its children too
         data = f"{folder}/data"
         initdb = [*become, str(found[-1].with_name("initdb")), "-D", data, "-A", "trust", "-U", "bench"]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder)
         server = [*become, str(found[-1]), "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1"]
-        with _running(server, port, folder):
+        with running(server, port, folder):
             yield f"host=127.0.0.1 port={port} user=bench dbname=postgres"
 
 
@@ -56,7 +63,7 @@ def redis() -> Iterator[str]:
     port = free_port()
     with (
         tempfile.TemporaryDirectory() as folder,
-        _running(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""], port, folder),
+        running([*MORTAL, "redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""], port, folder),
     ):
         yield str(port)
 
@@ -73,12 +80,13 @@ def zookeeper() -> Iterator[str]:
         (Path(folder) / "zoo.cfg").write_text(settings + "admin.enableServer=false\n")
         classes = "/etc/zookeeper/conf:/usr/share/java/*"
         main = "org.apache.zookeeper.server.ZooKeeperServerMain"
-        with _running(["java", "-Xmx256m", "-cp", classes, main, f"{folder}/zoo.cfg"], port, folder):
+        with running([*MORTAL, "java", "-Xmx256m", "-cp", classes, main, f"{folder}/zoo.cfg"], port, folder):
             yield f"127.0.0.1:{port}"
 
 
 @contextmanager
-def _running(command: list[str], port: int, folder: str) -> Iterator[None]:
+def running(command: list[str], port: int, folder: str) -> Iterator[None]:
+    """Have a server run in `folder`, from when it listens on `port` until the end. Raises Absent if it does not."""
     server = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         end_s = time.monotonic() + START_LIMIT_S
@@ -88,7 +96,7 @@ def _running(command: list[str], port: int, folder: str) -> Iterator[None]:
                 break
             except OSError as error:
                 if server.poll() is not None or time.monotonic() > end_s:
-                    raise Absent(f"{command[0]} did not start") from error
+                    raise Absent(f"it did not start: {' '.join(command)}") from error
                 time.sleep(0.05)
         yield
     finally:

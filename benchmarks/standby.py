@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.failover import Process
+from benchmarks.servers import MORTAL
 
 SETTLE_S = 3.0
 WATCH_S = 30.0
@@ -36,7 +37,7 @@ def _watch(name: str, pids: list[int]) -> None:
     share = (sum(map(_schedstat_s, pids)) - before_s) / WATCH_S
     memory = [_memory_mib(pid) for pid in pids]
     rss, pss = (sum(column) for column in zip(*memory, strict=True))
-    print(f"{name:32}  {share:8.4%} of a core   {pss:5.1f} MiB PSS   {rss:5.1f} MiB RSS summed")
+    print(f"{name:32}  {share:8.4%} of a core   {pss:5.1f} MiB PSS   {rss:5.1f} MiB RSS summed", flush=True)
 
 
 def main(trials: int) -> None:
@@ -47,7 +48,7 @@ def main(trials: int) -> None:
         leader = Process("tenure_asyncio", url)
         leader.line()
         library = Process("tenure_asyncio", url)
-        command = [sys.executable, "-m", "tenure", "run", "-q", "bench", "--at", url, "--", "sleep", "1"]
+        command = [*MORTAL, sys.executable, "-m", "tenure", "run", "-q", "bench-0", "--at", url, "--", "sleep", "1"]
         wrapper = subprocess.Popen(command)
         try:
             _watch("Election.lead, waiting", [library.pid])

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measure import table
+from benchmarks.measure import Table
 
 
 def _times_ms(command: list[str], trials: int) -> list[float]:
@@ -26,10 +26,11 @@ def main(trials: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = f"file://{folder}"
         subprocess.run([tenure, "run", "-q", "bench", "--at", url, "--", "true"], check=True)
-        rows = [
-            ("python -c pass", _times_ms([sys.executable, "-c", "pass"], trials)),
-            ("tenure --version", _times_ms([tenure, "--version"], trials)),
-            ("tenure status", _times_ms([tenure, "status", "bench", "--at", url], trials)),
-            ("tenure run ... -- true", _times_ms([tenure, "run", "-q", "bench", "--at", url, "--", "true"], trials)),
-        ]
-    table(rows, "ms")
+        table = Table("ms")
+        for name, command in {
+            "python -c pass": [sys.executable, "-c", "pass"],
+            "tenure --version": [tenure, "--version"],
+            "tenure status": [tenure, "status", "bench", "--at", url],
+            "tenure run ... -- true": [tenure, "run", "-q", "bench", "--at", url, "--", "true"],
+        }.items():
+            table.row(name, _times_ms(command, trials))

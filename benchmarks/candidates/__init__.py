@@ -1,7 +1,7 @@
 """Programs that stand for an election, each by another library.
 
-All speak the same: `waiting` when they stand, the CLOCK_BOOTTIME in nanoseconds as soon as their body runs, and a line
-on stdin lets them resign and end.
+All take an address and the number of an election, and speak the same: `waiting` when they stand, the CLOCK_BOOTTIME in
+nanoseconds as soon as their body runs, and a line on stdin lets them resign and end.
 """
 
 from __future__ import annotations

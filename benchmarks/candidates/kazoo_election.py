@@ -16,5 +16,5 @@ def body() -> None:
 client = KazooClient(hosts=sys.argv[1])
 client.start()
 waiting()
-client.Election("/bench").run(body)
+client.Election(f"/bench-{sys.argv[2]}").run(body)
 client.stop()

@@ -6,7 +6,7 @@ import redis
 
 from benchmarks.candidates import leading, until_told, waiting
 
-lock = redis.Redis(port=int(sys.argv[1])).lock("bench", timeout=10)
+lock = redis.Redis(port=int(sys.argv[1])).lock(f"bench-{sys.argv[2]}", timeout=10)
 waiting()
 lock.acquire()
 leading()

@@ -1,6 +1,7 @@
 """tenure, asyncio."""
 
 import asyncio
+import logging
 import sys
 
 from benchmarks.candidates import leading, waiting
@@ -17,9 +18,10 @@ async def main() -> None:
 
     loop.add_reader(sys.stdin, read)
     waiting()
-    async with Election("bench", sys.argv[1]).lead():
+    async with Election(f"bench-{sys.argv[2]}", sys.argv[1]).lead():
         leading()
         await told.wait()
 
 
+logging.getLogger("tenure").setLevel(logging.ERROR)  # nothing between the rows of a table
 asyncio.run(main())
