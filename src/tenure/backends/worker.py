@@ -1,5 +1,8 @@
 """One daemon thread that does what may block, so that the keeper's loop never does.
 
+It also hears a source of news, if it has one, and whoever must act on them in a blocking way does so there and then,
+without a turn of the loop in between.
+
 A file system that stalls would stop a renewal, a timer, a release of every other election. So each blocking step is a
 job for this thread, and a thread that is stuck in one job for longer than `limit_s` is left to its fate and replaced,
 at most SPARES times at once: beyond that the device is gone, and more threads would only hide it.
@@ -9,12 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import select
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
-from queue import SimpleQueue
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from tenure.errors import BackendUnreachable
 
@@ -34,6 +39,15 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
+class Source(Protocol):
+    """Something that becomes readable; `drain` reads it, on the worker, and raises nothing."""
+
+    @property
+    def fd(self) -> int: ...
+
+    def drain(self) -> None: ...
+
+
 class _Thread:
     """One thread and what it does now."""
 
@@ -43,6 +57,33 @@ class _Thread:
         self.busy_since_s: float | None = None
         self.replaced = False
         self.handle: threading.Thread | None = None
+
+
+class _Ears:
+    """What one thread waits for: the doorbell, and the source once that is open."""
+
+    def __init__(self, doorbell: int) -> None:
+        self._doorbell = doorbell
+        self._source_fd = -1
+        self._poll = select.poll()
+        self._poll.register(doorbell, select.POLLIN)
+
+    def wait(self, source: Source | None) -> bool:
+        """Wait until it rings or there is news; returns whether there is news."""
+        fd = -1 if source is None else source.fd
+        if fd != self._source_fd:
+            if self._source_fd >= 0:
+                self._poll.unregister(self._source_fd)
+            if fd >= 0:
+                self._poll.register(fd, select.POLLIN)
+            self._source_fd = fd
+        news = False
+        for found, _ in self._poll.poll():
+            if found == self._doorbell:
+                os.eventfd_read(found)
+            else:
+                news = True
+        return news
 
 
 class _Job:
@@ -66,10 +107,13 @@ class _Job:
 class Worker:
     """Runs jobs in order on a thread of its own; used from one event loop."""
 
-    def __init__(self, name: str, *, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, name: str, *, limit_s: float = LIMIT_S, source: Source | None = None) -> None:
         self._name = name
         self._limit_s = limit_s
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._source = source
+        self._jobs: deque[_Job | None] = deque()
+        self._doorbell = -1
+        """An eventfd that rings for every job, made with the first thread."""
         self._current: _Thread | None = None
         self._stuck: set[_Thread] = set()
         self._outstanding = 0
@@ -86,7 +130,7 @@ class Worker:
         self._ensure(loop)
         future: asyncio.Future[T] = loop.create_future()
         self._outstanding += 1
-        self._jobs.put(_Job(call, loop, future, lost))
+        self._put(_Job(call, loop, future, lost))
         try:
             return await future
         except asyncio.CancelledError:
@@ -104,7 +148,7 @@ class Worker:
         It tidies up, and is left undone where stuck threads have let BACKLOG jobs pile up: it could be asked for
         again and again for as long as the device is gone.
         """
-        if len(self._stuck) < SPARES or self._jobs.qsize() < BACKLOG:
+        if len(self._stuck) < SPARES or len(self._jobs) < BACKLOG:
             self._give_back(call)
         elif not self._closed:
             _log.warning("%d jobs wait for a device that does not answer; another one was left undone", BACKLOG)
@@ -117,7 +161,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         self._start()
-        self._jobs.put(_Job(partial(_quietly, call), loop, ended, None))
+        self._put(_Job(partial(_quietly, call), loop, ended, None))
         await asyncio.wait([ended], timeout=within_s)
 
     def close(self) -> None:
@@ -128,8 +172,8 @@ class Worker:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for _ in range(len(self._stuck) + (self._current is not None)):
-            self._jobs.put(None)
+        if self._current is not None:  # one that is stuck ends as soon as its call returns
+            self._put(None)
 
     async def ended(self, within_s: float = 2.0) -> None:
         """Wait until the closed worker's thread is gone, or no longer than `within_s`."""
@@ -138,13 +182,19 @@ class Worker:
             if time.monotonic() > limit_s:
                 return
             await asyncio.sleep(0.0005)
+        if self._doorbell >= 0:
+            os.close(self._doorbell)
+            self._doorbell = -1
 
     def forked(self) -> None:
         """In a forked child: the thread stayed with the parent."""
         self._closed = True
         self._current = None
         self._timer = None
-        self._jobs = SimpleQueue()
+        self._jobs = deque()
+        if self._doorbell >= 0:
+            os.close(self._doorbell)
+            self._doorbell = -1
 
     def _run_late(self, call: Callable[[], object]) -> None:
         """What comes after `close` is run here, but never beside the thread: both may tidy up the same thing."""
@@ -162,7 +212,7 @@ class Worker:
             self._run_late(call)
             return
         self._start()
-        self._jobs.put(_Job(call, None, None, None))
+        self._put(_Job(call, None, None, None))
 
     def _ensure(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._closed:
@@ -175,6 +225,8 @@ class Worker:
     def _start(self) -> None:
         if self._current is not None:
             return
+        if self._doorbell < 0:
+            self._doorbell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         thread = _Thread()
         thread.handle = threading.Thread(target=self._work, args=(thread,), name=self._name, daemon=True)
         self._current = thread
@@ -206,18 +258,35 @@ class Worker:
         self._stuck.add(thread)
         self._current = None
 
+    def _put(self, job: _Job | None) -> None:
+        self._jobs.append(job)
+        os.eventfd_write(self._doorbell, 1)
+
     def _work(self, thread: _Thread) -> None:
+        ears = _Ears(self._doorbell)
         while True:
-            job = self._jobs.get()
+            while not self._jobs:
+                if ears.wait(self._source):
+                    assert self._source is not None
+                    thread.busy_since_s = time.monotonic()
+                    self._source.drain()
+                    if self._has_ended(thread):
+                        return
+            job = self._jobs.popleft()
             if job is None:
                 return
             thread.busy_since_s = time.monotonic()
             self._do(job)
-            thread.busy_since_s = None
             del job  # or the last answer would live until the next one
-            if thread.replaced:
-                self._stuck.discard(thread)
+            if self._has_ended(thread):
                 return
+
+    def _has_ended(self, thread: _Thread) -> bool:
+        """Whether another thread has taken this one's place while it was stuck."""
+        thread.busy_since_s = None
+        if thread.replaced:
+            self._stuck.discard(thread)
+        return thread.replaced
 
     def _do(self, job: _Job) -> None:
         if job.loop is None or job.future is None:

@@ -274,10 +274,10 @@ class Seat:
         return events.RenewalGranted(call, await self.grant.renew())
 
     async def _release(self, call: int, token: int, to: str | None) -> events.Event:
-        if self._attending is not None:
-            self._attending.cancel()
-            self._attending = None
-        await self._grants[token].release(to, acted=token == self._begun)
+        try:
+            await self._grants[token].release(to, acted=token == self._begun)
+        finally:  # not before: the next leader waits for the release, and nobody for this
+            self._hear_no_more()
         self._grants.pop(token, None)
         return events.ReleaseDone(call)
 
@@ -299,6 +299,11 @@ class Seat:
                 text = f"{self._candidate.election}: attending failed, will try again: {error}"
                 announcer.ANNOUNCER.say(logging.DEBUG, text)
 
+    def _hear_no_more(self) -> None:
+        if self._attending is not None:
+            self._attending.cancel()
+            self._attending = None
+
     # Time and end
 
     def _set_timer(self) -> None:
@@ -318,8 +323,6 @@ class Seat:
 
     def _end(self) -> None:
         self._ended = True  # once: an owner whose loop is closed answers that it has gone, and would be told again
-        if self._attending is not None:
-            self._attending.cancel()
-            self._attending = None
+        self._hear_no_more()
         self._keeper.left(self)
         self._tell(lambda _: self.owner.over(), None)

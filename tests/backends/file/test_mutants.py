@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from tenure.backends.file import counter, identity, queue, steps, tenures
+from tenure.backends.file import contest, counter, identity, queue, record, steps, tenures
 from tenure.backends.file.contest import Contest
 from tenure.backends.file.grant import FileGrant
 from tenure.backends.file.identity import Process, is_dead, this_process
 from tenure.backends.file.outcomes import Outcome, Seen, Wait
 from tenure.backends.file.place import Place
 from tenure.errors import BackendRefused
-from tests.backends.file import players, scenes, test_counter, test_lock_file, test_news, test_takeover
+from tests.backends.file import players, scenes, test_counter, test_lock_file, test_news, test_reserve, test_takeover
 from tests.backends.file.players import ELECTION
 from tests.backends.file.scenes import backend, candidate, play, win
 from tests.contracts import stage as contract
@@ -239,6 +239,54 @@ def close_the_record_wherever_it_is(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tenures, "_close", careless)
 
 
+def believe_the_older_record(patch: pytest.MonkeyPatch) -> None:
+    """A record that cannot be read is taken for one that was never written."""
+    find = record.find
+    patch.setattr(record, "find", lambda fd: msgspec.structs.replace(find(fd), whole=True))
+
+
+def reserve_without_a_sync(patch: pytest.MonkeyPatch) -> None:
+    """The token for the next leader is called durable before it is."""
+    whole = counter.reserve
+
+    def reserve(place: Place, token: int) -> bool:
+        with pytest.MonkeyPatch.context() as unsynced:
+            unsynced.setattr(steps, "sync_token", lambda _fd: None)
+            return whole(place, token)
+
+    patch.setattr(counter, "reserve", reserve)
+
+
+def take_what_was_reserved_before_a_restart(patch: pytest.MonkeyPatch) -> None:
+    """Records are believed though another kernel wrote them."""
+
+    def knows(found: record.Found) -> bool:
+        return found.newest is not None and found.whole and found.newest.reserve == "durable"
+
+    patch.setattr(contest, "_knows_reserve", knows)
+
+
+def take_what_was_reserved_without_a_record(patch: pytest.MonkeyPatch) -> None:
+    """Whether the record could be written is not asked."""
+    announce = Contest._announce  # noqa: SLF001 -- a mutant wraps what it mutates
+    patch.setattr(Contest, "_announce", lambda self, state: announce(self, state) or True)
+
+
+def take_whatever_the_counter_says(patch: pytest.MonkeyPatch) -> None:
+    """The counter is not compared with what its leader left."""
+    patch.setattr(counter, "reserved", lambda *_: True)
+
+
+def let_go_in_the_middle_of_a_reservation(patch: pytest.MonkeyPatch) -> None:
+    """The reservation holds no copy of the lock."""
+    patch.setattr(os, "dup", lambda fd: os.open(f"/proc/self/fd/{fd}", os.O_RDONLY))
+
+
+def keep_what_nobody_waits_for(patch: pytest.MonkeyPatch) -> None:
+    """What was won at once is not looked for in the withdrawal."""
+    patch.setattr(Contest, "give_back", lambda *_: None)
+
+
 MUTANTS = (
     Mutant(
         "L2",
@@ -265,6 +313,28 @@ MUTANTS = (
     Mutant("L22", believe_every_presence, test_news.test_presences_of_the_dead_are_removed),
     Mutant("L22", be_polite_for_ever, test_L22_a_candidate_ahead_that_never_moves_freezes_nobody),
     Mutant("L31", trust_the_bare_pid, test_L31_a_process_is_known_by_more_than_its_pid),
+    Mutant("L17", believe_the_older_record, test_reserve.test_L17_a_damaged_record_gives_no_token_twice),
+    Mutant("L17", reserve_without_a_sync, test_reserve.test_the_token_is_durable_before_it_is_called_reserved),
+    Mutant(
+        "L17",
+        take_what_was_reserved_before_a_restart,
+        test_reserve.test_L17_a_token_is_not_taken_from_before_a_restart_of_the_host,
+    ),
+    Mutant(
+        "L17",
+        take_what_was_reserved_without_a_record,
+        test_reserve.test_L17_a_reserved_token_is_given_only_with_its_record,
+    ),
+    Mutant(
+        "L17",
+        take_whatever_the_counter_says,
+        test_reserve.test_L17_a_counter_that_is_not_as_it_was_left_is_not_believed,
+        {"damage": b""},
+    ),
+    Mutant(
+        "", let_go_in_the_middle_of_a_reservation, test_reserve.test_a_disk_that_hangs_in_a_reservation_keeps_the_lock
+    ),
+    Mutant("", keep_what_nobody_waits_for, test_reserve.test_who_was_cancelled_after_it_won_at_once_gives_back),
     Mutant("", close_the_record_wherever_it_is, test_a_deposed_leader_makes_no_record_in_another_directory),
 )
 

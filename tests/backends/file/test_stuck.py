@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tenure.backends.file import FileBackend, counter, queue, tools, wishes
+from tenure.backends.file import FileBackend, counter, queue, tenures, tools
 from tenure.backends.file.contest import Contest
 from tenure.backends.file.place import Place
 from tenure.backends.worker import SPARES, Worker
@@ -40,19 +41,19 @@ class Disk:
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     """A disk that does not answer about STUCK, and backends that notice soon."""
     stalled = Disk()
-    highest, read = counter.highest, wishes.read
+    highest, close = counter.highest, tenures._close  # noqa: SLF001 -- the first step of a release
 
     def slow_highest(place: Place) -> int | None:
         stalled.touch(place)
         return highest(place)
 
-    def slow_read(place: Place) -> wishes.Note | None:
+    def slow_close(place: Place, *rest: Any) -> None:
         stalled.touch(place)
-        return read(place)
+        close(place, *rest)
 
     monkeypatch.setattr(tools, "Worker", partial(Worker, limit_s=0.02))
     monkeypatch.setattr(counter, "highest", slow_highest)
-    monkeypatch.setattr(wishes, "read", slow_read)
+    monkeypatch.setattr(tenures, "_close", slow_close)
     yield stalled
     stalled.answers.set()
 

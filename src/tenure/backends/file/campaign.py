@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 
 from tenure.backends.base import Candidate
-from tenure.backends.file import tenures
 from tenure.backends.file.contest import Contest
 from tenure.backends.file.identity import death_watch
 from tenure.backends.file.inotify import News
@@ -88,32 +87,34 @@ async def run(tools: Tools, place: Place, candidate: Candidate, *, once: bool) -
     contest = Contest(place, candidate, clock=tools.clock, inotify=tools.inotify, seen=tools.seen, news=alarm.news)
 
     def lost(outcome: Outcome) -> None:
-        if isinstance(outcome, Victory):
-            tenures.end(tools.clock, place, outcome.fd, outcome.state, clean=outcome.granted.clean)
+        contest.give_back(outcome)
         contest.withdraw()
 
-    step: Callable[[], Outcome] = partial(contest.first, once=once)
-    while True:
-        try:
-            alarm.hush()
-            outcome = await tools.worker.run(partial(contest.perform, step), lost=lost)
+    async def taken(step: Callable[[], Outcome]) -> Outcome:
+        alarm.hush()
+        return await tools.worker.run(partial(contest.perform, step), lost=lost)
+
+    try:
+        outcome = await taken(partial(contest.first, once=once))
+        while True:
             match outcome:
                 case Victory():
                     if contest.stands:  # not before the win is told: nobody is misled by a winner's presence
-                        tools.worker.post(contest.withdraw)
+                        asyncio.get_running_loop().call_soon(tools.worker.post, contest.withdraw)
                     return outcome
                 case Declined():
                     return None
                 case Orphaned():
                     await _outlive(tools, contest, outcome)
-                    step = contest.finish
+                    outcome = await taken(contest.finish)
                 case Wait():
                     eager = await alarm.pause(outcome)
                     step = contest.last if once else partial(contest.turn, eager=eager)
-        except BaseException as error:
-            if contest.begun or not isinstance(error, BackendUnreachable):  # else its first step was not even queued
-                await tools.worker.finish(contest.withdraw, WITHDRAW_S)
-            raise
+                    outcome = contest.sprung() or await taken(step)
+    except BaseException as error:
+        if contest.begun or not isinstance(error, BackendUnreachable):  # else its first step was not even queued
+            await tools.worker.finish(contest.withdraw, WITHDRAW_S)
+        raise
 
 
 async def _outlive(tools: Tools, contest: Contest, orphan: Orphaned) -> None:

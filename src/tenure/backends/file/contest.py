@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 
 from tenure.backends.base import Candidate
-from tenure.backends.file import counter, queue, record, steps, wishes
+from tenure.backends.file import counter, queue, record, steps, tenures, wishes
 from tenure.backends.file.identity import boot_id, is_dead, this_process
 from tenure.backends.file.inotify import (
     ATTRIB,
@@ -77,6 +77,8 @@ class Contest:
         self._inode: tuple[int, int] | None = None
         self._moved = False
         self._front = False
+        self._sprung: list[Outcome] = []
+        """What came of trying on the news themselves, until somebody takes it out."""
         self._withdrawn = False
 
     @property
@@ -84,11 +86,21 @@ class Contest:
         """Whether there is anything in the queue to withdraw."""
         return self._presence >= 0
 
+    def sprung(self) -> Outcome | None:
+        """What was won on the news themselves, to whoever asks first: the loop or the next step."""
+        try:
+            return self._sprung.pop()
+        except IndexError:
+            return None
+
     # ------------------------------------------------------------------------------------------- jobs for the worker
 
     def perform(self, step: Callable[[], Outcome]) -> Outcome:
         """Do one of the steps below; one that a stalled disk gives back after the withdrawal cleans up after itself."""
         self.begun = True
+        sprung = self.sprung()
+        if sprung is not None:
+            return sprung
         try:
             return step()
         except FileNotFoundError:  # somebody removed the directory while we looked: begin again in a new one
@@ -125,10 +137,6 @@ class Contest:
 
     def turn(self, *, eager: bool) -> Outcome:
         """Find the own place in the queue, watch what matters there, and try if it is time."""
-        if self._front:
-            outcome = self._spring()
-            if outcome is not None:
-                return outcome
         position, heir, hold_s, watching = self._take_place()
         self._front = front = position == 0 or heir
         if hold_s is not None:
@@ -148,17 +156,23 @@ class Contest:
         if self._lock < 0 or not self.place.is_current(self._lock):
             return self.turn(eager=True)
         self._moved = False
-        return self._ascend(record.read(self.place))
+        return self._ascend(record.look(self.place))
 
     def is_settled(self) -> bool:
         """Whether the tenure that an Orphaned told of has been closed meanwhile."""
         last = record.read(self.place)
         return last is not None and last.closed
 
+    def give_back(self, outcome: Outcome | None) -> None:
+        """End what was won for somebody who has gone."""
+        if isinstance(outcome, Victory):
+            tenures.end(self._clock, self.place, outcome.fd, outcome.state, clean=outcome.granted.clean)
+
     def withdraw(self) -> None:
         """Leave nothing behind; may be called at any time, and again."""
         self._withdrawn = True
         self._watches.set({})
+        self.give_back(self.sprung())
         if self._presence >= 0:
             fd, self._presence = self._presence, -1
             queue.leave(self.place, self._entry, fd)
@@ -227,7 +241,7 @@ class Contest:
             if self._lock < 0:  # a watch needs the file
                 self._lock = self.place.open_lock()
             wanted[self.place.lock] = (LOCK_MASK, self._news("lock"))
-        return self._watches.set(wanted)
+        return self._watches.set(wanted, at_once={self.place.lock: self._lock_moved})
 
     def _succession(self) -> tuple[bool, float | None]:
         """Whether the last leader stepped down for this candidate, and for how long to hold back for another one."""
@@ -259,26 +273,31 @@ class Contest:
             self._close_lock()
         return None
 
-    def _spring(self) -> Victory | Orphaned | None:
-        """What wakes the first in the queue is mostly the lock: try it at once, and look at everything else if that
-        was not it. A lock that is still current also says that the directory is the one that this candidate stands in.
+    def _lock_moved(self, _mask: int) -> None:
+        """What wakes the first in the queue is mostly the lock: try it at once, before the loop hears of it.
+
+        A lock that is still current also says that the directory is the one that this candidate stands in.
         """
-        try:
-            if self._lock < 0 or self._is_anybody_ahead():
-                return None
-        except FileNotFoundError:  # the directory has gone
-            return None
+        if not self._front or self._lock < 0 or self._withdrawn:
+            return
         self._sent_ns = self._clock.now_ns()
-        if not steps.take_lock(self._lock):
-            return None
-        if not self.place.is_current(self._lock):
-            self._close_lock()
-            return None
-        return self._decide()
+        try:
+            if not queue.is_first(self.place, self._entry) or not steps.take_lock(self._lock):
+                return
+            if not self.place.is_current(self._lock):
+                self._close_lock()
+                return
+            outcome = self._decide()
+        except Exception:  # noqa: BLE001  the turn that follows meets the same trouble, and tells it
+            return
+        if outcome is not None:
+            self._front = False
+            self._sprung.append(outcome)
 
     def _decide(self) -> Victory | Orphaned | None:
         try:
-            last = record.read(self.place)
+            found = record.look(self.place)
+            last = found.newest
             if last is not None and self._hold_s(last) is not None:
                 self._close_lock()
                 return None
@@ -286,7 +305,7 @@ class Contest:
                 return Orphaned(None)
             if last is not None and self._may_still_act(last):
                 return Orphaned(last.process)
-            return self._ascend(last)
+            return self._ascend(found)
         except BaseException:
             self._close_lock()
             raise
@@ -297,21 +316,44 @@ class Contest:
             return False
         return not is_dead(last.process)
 
-    def _ascend(self, last: record.Record | None) -> Victory:
-        """Take a token, make it durable, and only then let readers see who leads."""
+    def _ascend(self, found: record.Found) -> Victory:
+        """Take a token that is durable, and only then let readers see who leads."""
+        last = found.newest
         try:
-            election = self.place.election
-            token, before = counter.mint(self.place, 0 if last is None else last.token, self._seen.highest(election))
-            self._seen.note(election, token)
-            state = self._record(last, token)
-            self._announce(state)
+            state = self._take_reserved(found)
+            before = state.token - 1 if state is not None else 0
+            if state is None:
+                seen = self._seen.highest(self.place.election)
+                token, before = counter.mint(self.place, 0 if last is None else last.token, seen)
+                if last is not None and _knows_reserve(found) and before == last.token + 1:
+                    before = last.token  # the reserved one is skipped: nobody was given it
+                state = self._record(last, token)
+                self._announce(state)
+            self._seen.note(self.place.election, state.token)
             wishes.discard(self.place)
         except BaseException:
             self._close_lock()
             raise
         clean = before == 0 or (last is not None and last.closed and last.clean and last.token == before)
         fd, self._lock = self._lock, -1
-        return Victory(fd, Granted(token=token, sent_ns=self._sent_ns, lease_ns=None, clean=clean), state)
+        return Victory(fd, Granted(token=state.token, sent_ns=self._sent_ns, lease_ns=None, clean=clean), state)
+
+    def _take_reserved(self, found: record.Found) -> record.Record | None:
+        """The token that the last leader has made durable for whoever comes next; None where there is any doubt.
+
+        That it was not given yet, only the records tell. They are as good as the memory of this kernel: believed where
+        the same kernel wrote them, about the same lock, and nothing of them is damaged. And it is given only once the
+        record of that is written.
+        """
+        last = found.newest
+        if last is None or not _knows_reserve(found):
+            return None
+        state = self._record(last, last.token + 1)
+        same_lock = (last.lock_device, last.lock_inode) == (state.lock_device, state.lock_inode)
+        unseen = self._seen.highest(self.place.election) <= last.token
+        if same_lock and unseen and counter.reserved(self.place, last.token) and self._announce(state):
+            return state
+        return None
 
     def _record(self, last: record.Record | None, token: int) -> record.Record:
         found = os.fstat(self._lock)
@@ -327,9 +369,9 @@ class Contest:
             since=time.time(),
         )
 
-    def _announce(self, state: record.Record) -> None:
+    def _announce(self, state: record.Record) -> bool:
         """Show the lock, then write the record: a lock that is seen with the counter and the record in step is that
-        leader's. A disk that refuses the record does not undo the win.
+        leader's. Returns whether it could be written; a disk that refuses the record does not undo the win.
         """
         steps.show_lock(self._lock)
         try:
@@ -340,8 +382,16 @@ class Contest:
                 os.close(fd)
         except OSError as error:
             _log.warning("%s: who leads could not be written down: %s", self.place.leader, error)
+            return False
+        return True
 
     def _close_lock(self) -> None:
         if self._lock >= 0:
             fd, self._lock = self._lock, -1
             os.close(fd)
+
+
+def _knows_reserve(found: record.Found) -> bool:
+    """Whether the record tells for certain that a token was reserved after its own and not given."""
+    last = found.newest
+    return last is not None and found.whole and last.reserve == "durable" and last.process.boot == boot_id()

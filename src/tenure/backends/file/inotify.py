@@ -1,7 +1,8 @@
-"""The kernel's news about files: one descriptor for all elections of a process, read by the loop.
+"""The kernel's news about files: one descriptor for all elections of a process, read by the worker.
 
-Watches are made and dropped on the worker's thread, for a path lookup may block; news are read on the loop. A watch is
-registered before whoever made it looks at the state again, so between the two nothing is missed.
+Watches are made and dropped there, too, for a path lookup may block. News are told on the loop; who can act on them at
+once, without the loop, is told on the worker first. A watch is registered before whoever made it looks at the state
+again, so between the two nothing is missed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import errno
 import os
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from tenure.errors import BackendUnreachable
 
@@ -35,26 +36,28 @@ _RETRY_S = 5.0
 """How long to do without before asking again for an instance, where the user had too many (128 by default)."""
 
 News = Callable[[int], None]
-"""Called on the loop with what happened; OVERFLOW where something happened that the kernel could not tell."""
+"""Told what happened; OVERFLOW where something happened that the kernel could not tell."""
+NOBODY: Mapping[str, News] = {}
 
 
 class WatchedInode:
     """One interest in one file."""
 
-    __slots__ = ("mask", "news", "wd")
+    __slots__ = ("at_once", "mask", "news", "wd")
 
-    def __init__(self, wd: int, mask: int, news: News) -> None:
+    def __init__(self, wd: int, mask: int, news: News, at_once: News | None) -> None:
         self.wd = wd
         self.mask = mask
         self.news = news
+        self.at_once = at_once
 
 
 class Inotify:
-    """Made on the loop; `watch` and `drop` belong to the worker's threads, everything else to the loop."""
+    """Made and closed on the loop; everything else belongs to the worker's threads."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = -1
+        self.fd = -1
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tried_s = -_RETRY_S
         self._mutex = threading.Lock()  # between workers only: a stuck one may have been replaced
@@ -63,27 +66,30 @@ class Inotify:
 
     @property
     def works(self) -> bool:
-        return self._fd >= 0
+        return self.fd >= 0
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Have the loop read the news; does nothing when it does already, or when the kernel has just refused."""
-        if self._fd >= 0 or self._closed or loop.time() - self._tried_s < _RETRY_S:
-            return
-        self._tried_s = loop.time()
-        self._fd = int(self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
-        if self._fd >= 0:
-            self._loop = loop
-            loop.add_reader(self._fd, self.drain)
+        """Ask the kernel for an instance, whose news `loop` is to be told.
 
-    def watch(self, path: str, mask: int, news: News) -> WatchedInode | None:
-        """Be told about `path`; None where there is no such file, or the kernel has no watch left: then poll."""
-        if self._fd < 0:
+        Does nothing when there is one, or when the kernel has just refused.
+        """
+        if self.fd >= 0 or self._closed or loop.time() - self._tried_s < _RETRY_S:
+            return
+        self._tried_s, self._loop = loop.time(), loop
+        self.fd = int(self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
+
+    def watch(self, path: str, mask: int, news: News, at_once: News | None = None) -> WatchedInode | None:
+        """Be told about `path`: `at_once` on the worker, which must not raise, then `news` on the loop.
+
+        None where there is no such file, or the kernel has no watch left: then poll.
+        """
+        if self.fd < 0:
             return None
         with _held(self._mutex):
-            wd = int(self._libc.inotify_add_watch(self._fd, os.fsencode(path), ctypes.c_uint32(mask | _MASK_ADD)))
+            wd = int(self._libc.inotify_add_watch(self.fd, os.fsencode(path), ctypes.c_uint32(mask | _MASK_ADD)))
             if wd < 0:
                 return None
-            watch = WatchedInode(wd, mask, news)
+            watch = WatchedInode(wd, mask, news, at_once)
             self._watches.setdefault(wd, {})[id(watch)] = watch
             return watch
 
@@ -94,53 +100,61 @@ class Inotify:
             if sharers is None or sharers.pop(id(watch), None) is None or sharers:
                 return
             del self._watches[watch.wd]
-            if self._fd >= 0:
-                self._libc.inotify_rm_watch(self._fd, watch.wd)  # fails where the file is gone already: the same to us
+            if self.fd >= 0:
+                self._libc.inotify_rm_watch(self.fd, watch.wd)  # fails where the file is gone already: the same to us
 
     def close(self) -> None:
         """Close the descriptor; nobody is told anything any more."""
         self._closed = True
-        if self._fd >= 0:
-            if self._loop is not None and not self._loop.is_closed():
-                self._loop.remove_reader(self._fd)
-            os.close(self._fd)
-            self._fd = -1
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
         self._watches.clear()
 
     def forked(self) -> None:
-        """In a forked child: close the copy, and leave the loop's selector alone, which the parent shares."""
-        self._closed = True
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        self._watches = {}
+        """In a forked child: close the copy."""
+        self.close()
 
     def drain(self) -> None:
-        """Tell everybody all that the kernel has told; on the loop."""
-        if self._fd < 0:
+        """Tell everybody all that the kernel has told."""
+        if self.fd < 0:
             return
         try:
-            data = os.read(self._fd, _READ_BYTES)
-        except BlockingIOError:
+            data = os.read(self.fd, _READ_BYTES)
+        except OSError:  # nothing to read, or closed just now
             return
         at = 0
+        told: list[tuple[News, int]] = []
         while at < len(data):
             wd, mask, _, length = _EVENT.unpack_from(data, at)
             at += _EVENT.size + length
             if mask & OVERFLOW:
                 for sharers in list(self._watches.values()):
-                    _tell(sharers, OVERFLOW)
+                    told.extend(_concerned(sharers, OVERFLOW))
                 continue
             if mask & IGNORED:
                 self._watches.pop(wd, None)
             else:
-                _tell(self._watches.get(wd, {}), mask)
+                told.extend(_concerned(self._watches.get(wd, {}), mask))
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(_tell, told)
+        except RuntimeError:  # the loop was closed meanwhile: nobody listens any more
+            return
 
 
-def _tell(sharers: dict[int, WatchedInode], mask: int) -> None:
+def _concerned(sharers: dict[int, WatchedInode], mask: int) -> Iterator[tuple[News, int]]:
+    """Who is to be told on the loop; who can act at once is told here and now."""
     for watch in list(sharers.values()):
         if mask & (watch.mask | OVERFLOW | UNMOUNT):
-            watch.news(mask)
+            if watch.at_once is not None:
+                watch.at_once(mask)
+            yield watch.news, mask
+
+
+def _tell(told: list[tuple[News, int]]) -> None:
+    for news, mask in told:
+        news(mask)
 
 
 class _held:  # noqa: N801 -- reads as `with _held(mutex)`
@@ -158,7 +172,7 @@ class _held:  # noqa: N801 -- reads as `with _held(mutex)`
 
 
 class Watches:
-    """All that one party watches; only `news` is called on the loop, the rest belongs to the worker."""
+    """All that one party watches; belongs to the worker."""
 
     __slots__ = ("_held", "_inotify")
 
@@ -166,13 +180,16 @@ class Watches:
         self._inotify = inotify
         self._held: dict[str, WatchedInode] = {}
 
-    def set(self, wanted: dict[str, tuple[int, News]]) -> bool:
-        """Watch these paths and no others, each the file that bears its name now. False where one could not be had."""
+    def set(self, wanted: Mapping[str, tuple[int, News]], at_once: Mapping[str, News] = NOBODY) -> bool:
+        """Watch these paths and no others, each the file that bears its name now. False where one could not be had.
+
+        `at_once` names those who act on the news of a path on the worker, before the loop is told.
+        """
         for path in [path for path in self._held if path not in wanted]:
             self._inotify.drop(self._held.pop(path))
         for path, (mask, news) in wanted.items():
             before = self._held.pop(path, None)
-            watch = self._inotify.watch(path, mask, news)
+            watch = self._inotify.watch(path, mask, news, at_once.get(path))
             if watch is not None:
                 self._held[path] = watch
             if before is not None:  # only now, or a shared watch would fall and come back

@@ -70,6 +70,11 @@ def entries(place: Place) -> list[str]:
     return sorted(name for name in os.listdir(place.candidates) if not name.startswith(TEMPORARY))
 
 
+def is_first(place: Place, name: str) -> bool:
+    """Whether nobody, dead or alive, stands before this name. Raises FileNotFoundError before the first candidate."""
+    return all(name <= other or other.startswith(TEMPORARY) for other in os.listdir(place.candidates))
+
+
 def stand(place: Place, candidate: Candidate, name: str) -> int:
     """Make the presence file; returns the descriptor whose being open is the proof of life."""
     presence = Presence(

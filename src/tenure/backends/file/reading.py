@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 
 from tenure.backends.base import Leader, Reading, Standing
-from tenure.backends.file import counter, identity, queue, record
+from tenure.backends.file import counter, identity, queue, record, tenures
 from tenure.backends.file.place import Place
 from tenure.backends.file.tools import Tools
 from tenure.errors import BackendRefused
@@ -40,6 +40,8 @@ async def read(tools: Tools, place: Place) -> Reading:
 def _look(tools: Tools, place: Place, *, patient: bool) -> _Look:
     state, held = _state(place)
     counted = counter.highest(place)  # after the lock was asked for: whoever wins takes a token before showing the lock
+    if counted is not None:
+        counted = tenures.highest_given(state, counted)
     recorded = 0 if state is None else state.token
     if patient and _is_doubtful(state, counted, held=held):
         return _Look(Reading(leader=None, token=recorded, candidates=()), doubtful=True)

@@ -10,6 +10,7 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -21,6 +22,9 @@ _MAGIC = b"tenure@\n"
 SLOT_BYTES = 8192
 """A value of 4 KiB, metadata of 2 KiB and three names of 128 bytes leave more than a thousand to spare."""
 FILE_BYTES = 2 * SLOT_BYTES
+
+
+Reserve = Literal["none", "begun", "durable"]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +44,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     closed: bool = False
     clean: bool = True
     """False in a closed tenure that nobody acted on, where the one before it was not closed in good order."""
+    reserve: Reserve = "none"
+    """How far the leader is with putting the counter one ahead for its successor; see `counter`."""
     heir: str = ""
     """The presence file of the candidate in whose favour the leader stepped down."""
     heir_until_ns: int = 0
@@ -80,28 +86,42 @@ def offset(record: Record) -> int:
     return record.seq % 2 * SLOT_BYTES
 
 
-def read_open(fd: int) -> Record | None:
-    """The newest state in an open record file."""
+class Found(msgspec.Struct, frozen=True):
+    """What a record file holds."""
+
+    newest: Record | None
+    whole: bool
+    """Whether both slots could be read: else the newest state may be the one that could not."""
+
+
+def find(fd: int) -> Found:
+    """What there is in an open record file."""
     found: list[Record] = []
+    slots: tuple[Record | None, ...] = ()
     for _ in range(3):  # two writes during one read can make both slots look bad, or the newer one
         data = os.pread(fd, FILE_BYTES, 0)
         slots = (unpack(data[:SLOT_BYTES]), unpack(data[SLOT_BYTES:]))
         found = [record for record in slots if record is not None]
         if len(found) == len(slots):
             break
-    return max(found, key=lambda record: record.seq, default=None)
+    return Found(max(found, key=lambda record: record.seq, default=None), len(found) == len(slots))
+
+
+def look(place: Place) -> Found:
+    """What the record file holds; nothing where nobody has led yet."""
+    try:
+        fd = open_regular(place.leader, os.O_RDONLY)
+    except FileNotFoundError:
+        return Found(None, False)
+    try:
+        return find(fd)
+    finally:
+        os.close(fd)
 
 
 def read(place: Place) -> Record | None:
     """The newest state, or None where nobody has led yet."""
-    try:
-        fd = open_regular(place.leader, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        return read_open(fd)
-    finally:
-        os.close(fd)
+    return look(place).newest
 
 
 def open_for_writing(place: Place) -> int:

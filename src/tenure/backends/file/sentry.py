@@ -63,11 +63,9 @@ class Sentry:
         if self._looking:  # the last look still waits for the disk
             return
         self._looking = True
-        now_ns = self._tools.clock.now_ns()
-        self._tools.inotify.drain()
         works = self._tools.inotify.works
         blind = [grant for grant in self._grants.values() if not (works and grant.is_watched)]
-        self._tools.worker.post(partial(self._look, loop, now_ns, blind, self._in_turn()))
+        self._tools.worker.post(partial(self._look, loop, blind, self._in_turn()))
 
     def _in_turn(self) -> list[FileGrant]:
         grants = list(self._grants.values())
@@ -75,10 +73,10 @@ class Sentry:
         self._next = start + IN_TURN
         return grants[start : self._next]
 
-    def _look(
-        self, loop: asyncio.AbstractEventLoop, now_ns: int, blind: list[FileGrant], others: list[FileGrant]
-    ) -> None:
-        """On the worker."""
+    def _look(self, loop: asyncio.AbstractEventLoop, blind: list[FileGrant], others: list[FileGrant]) -> None:
+        """On the worker, after all news that had come by then."""
+        now_ns = self._tools.clock.now_ns()
+        self._tools.inotify.drain()
         moved = self._has_moved()
         bad = [grant for grant in others if not _is_well(grant)]
         try:

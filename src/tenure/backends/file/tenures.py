@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,18 +19,27 @@ from tenure.errors import BackendRefused, StaleToken
 _log = logging.getLogger(__name__)
 
 
-def end(clock: Clock, place: Place, fd: int, state: record.Record, to: str | None = None, *, clean: bool) -> None:
+def end(
+    clock: Clock,
+    place: Place,
+    fd: int,
+    state: record.Record,
+    to: str | None = None,
+    *,
+    clean: bool,
+    wished: bool = False,
+) -> None:
     """Close the tenure in good order, let go of the lock, wake who is next. No error keeps the lock.
 
-    With `clean` false the next winner is told that what went before it was not closed in good order.
+    With `clean` false the next winner is told that what went before it was not closed in good order. `wished` tells
+    that somebody's wish lies there, which is fulfilled now; a wish that nobody heard is left to the next winner.
     """
     heir = ""
     try:
         heir = _find(place, to) if to is not None else ""
         until_ns = clock.now_ns() + HEIR_NS if heir else 0
         _close(place, fd, msgspec.structs.replace(state, clean=clean, heir=heir, heir_until_ns=until_ns))
-        note = wishes.read(place)
-        if note is not None and note.token == state.token:
+        if wished:
             wishes.discard(place)
     except (OSError, BackendRefused) as error:
         _log.warning("%s: the end of tenure %d could not be written down: %s", place.leader, state.token, error)
@@ -48,26 +58,56 @@ def publish(place: Place, fd: int | None, state: record.Record, value: str) -> r
     Raises StaleToken where a newer tenure is known, BackendRefused where this one has ended.
     """
     last = record.read(place)
-    highest = max(0 if last is None else last.token, counter.highest(place) or 0)
+    highest = highest_given(last, counter.highest(place) or 0)
     if highest > state.token:
         raise StaleToken(state.token, highest)
     if fd is None or not place.is_current(fd):
         raise BackendRefused(f"tenure {state.token} of {place.election} has ended; nothing was published")
-    found = record.open_for_writing(place)
+    return _write(place, msgspec.structs.replace(state, seq=_next(last, state), value=value))
+
+
+def reserve(place: Place, lock: int, state: record.Record, *, leads: Callable[[], bool]) -> record.Record:
+    """Put the counter one ahead for the successor, which then need not wait for the disk; see `counter`.
+
+    Readers are told before it begins, so that they do not take the counter for a newer leader's. A disk that hangs in
+    it keeps the lock, even if that is let go meanwhile: a write that comes late must not meet a later tenure's.
+    Returns the state that is now on disk.
+    """
+    held = os.dup(lock)
     try:
-        state = msgspec.structs.replace(state, seq=_next(last, state), value=value)
-        steps.write_record(found, record.pack(state), record.offset(state))
+        if not place.is_current(held):
+            return state
+        state = _write(place, msgspec.structs.replace(state, seq=state.seq + 1, reserve="begun"))
+        if counter.reserve(place, state.token) and leads():
+            state = _write(place, msgspec.structs.replace(state, seq=state.seq + 1, reserve="durable"))
+        return state
     finally:
-        os.close(found)
+        os.close(held)
+
+
+def highest_given(last: record.Record | None, counted: int) -> int:
+    """The highest token that anybody may have been given, by the newest record and the counter."""
+    if last is not None and last.reserve != "none" and counted == last.token + 1:
+        return last.token
+    return max(counted, 0 if last is None else last.token)
+
+
+def _write(place: Place, state: record.Record) -> record.Record:
+    fd = record.open_for_writing(place)
+    try:
+        steps.write_record(fd, record.pack(state), record.offset(state))
+    finally:
+        os.close(fd)
     return state
 
 
 def _close(place: Place, lock: int, state: record.Record) -> None:
-    if not place.is_current(lock) and record.read(place) is None:
+    current = place.is_current(lock)
+    if not current and record.read(place) is None:
         return  # the directory is another one, or is being removed: a record made there would belie its counter
     fd = record.open_for_writing(place)
     try:
-        last = record.read_open(fd)
+        last = state if current else record.find(fd).newest  # under our lock nobody else writes
         if last is not None and last.token > state.token:  # our lock file was deleted, and another leads since
             return
         state = msgspec.structs.replace(state, seq=_next(last, state), closed=True, value=None)
@@ -94,7 +134,7 @@ def floor(place: Place, token: int) -> None:
             raise BackendRefused(
                 f"somebody leads {place.election}; its counter was not changed. Have the leader resign first"
             )
-        highest = max(0 if last is None else last.token, counter.highest(place) or 0)
+        highest = highest_given(last, counter.highest(place) or 0)
         if token < highest:
             raise BackendRefused(
                 f"{place.election} has given token {highest} already; a floor of {token} would go back. "
@@ -131,8 +171,4 @@ def _write_floor(place: Place, lock: int, token: int, last: record.Record | None
         closed=True,
         clean=last is None or (last.closed and last.clean),  # nobody acted on it
     )
-    fd = record.open_for_writing(place)
-    try:
-        steps.write_record(fd, record.pack(state), record.offset(state))
-    finally:
-        os.close(fd)
+    _write(place, state)

@@ -14,11 +14,11 @@ from tenure.errors import BackendUnreachable
 class Tools:
     """Made by the backend, once."""
 
-    def __init__(self, clock: Clock, poll_s: float) -> None:
+    def __init__(self, clock: Clock, poll_s: float, *, name: str = "tenure-file") -> None:
         self.clock = clock
         self.poll_s = poll_s
-        self.worker = Worker("tenure-file")
         self.inotify = Inotify()
+        self.worker = Worker(name, source=self.inotify)
         self.seen = Seen()
         self.bells: set[Bell] = set()
         self.closed = False
