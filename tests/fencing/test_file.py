@@ -305,6 +305,16 @@ def test_L17_a_mark_that_rots_in_one_slot_stands_in_the_other(
     assert (path / "e.mark").read_bytes() == whole
 
 
+def test_L17_a_mark_that_leaps_stands_in_both_slots(tmp_path: Path) -> None:
+    """Unlike a counter that grows by one, of which one slot tells what the other held."""
+    FenceGate(tmp_path).stamp(3, E)
+    FenceGate(tmp_path).stamp(9, E)
+    whole = (tmp_path / "e.mark").read_bytes()
+    for offset in OFFSETS:
+        (tmp_path / "e.mark").write_bytes(whole[:offset] + b"rot" + whole[offset + 3 :])
+        assert FenceGate(tmp_path).highest(E) == 9
+
+
 @pytest.mark.parametrize("data", [b"", b"\0" * FILE_BYTES, b"rubbish"])
 def test_L17_a_mark_that_is_damaged_in_both_slots_lets_nobody_in(tmp_path: Path, data: bytes) -> None:
     """What it refused is not known; the error says what to do, and that does it."""

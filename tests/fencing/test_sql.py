@@ -6,6 +6,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +22,8 @@ E = "e"
 Connect = Callable[..., sqlite3.Connection]
 
 
-@pytest.fixture
-def connect(tmp_path: Path) -> Iterator[Connect]:
+@contextmanager
+def database(tmp_path: Path) -> Iterator[Connect]:
     """Connections to one database, with the fence's table and one of the application's."""
     opened: list[sqlite3.Connection] = []
 
@@ -40,6 +41,13 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
     yield connect
     for connection in opened:
         connection.close()
+
+
+@pytest.fixture
+def connect(tmp_path: Path) -> Iterator[Connect]:
+    """The same for each test."""
+    with database(tmp_path) as connect:
+        yield connect
 
 
 def book(connection: sqlite3.Connection) -> list[int]:
