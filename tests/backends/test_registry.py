@@ -285,7 +285,7 @@ def test_what_means_nothing_is_refused_with_a_hint(url: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "scheme", ["cluster", "etcd", "kubernetes", "lease", "member", "nats", "postgres", "redis", "zookeeper"]
+    "scheme", ["cluster", "etcd", "kubernetes", "member", "nats", "postgres", "redis", "zookeeper"]
 )
 def test_a_later_backend_is_announced(scheme: str) -> None:
     """A scheme that is planned is told apart from one that is misspelt."""

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tenure.backends.base import Backend, Candidate
+from tenure.backends.lease import DEFAULT_LEASE_S, LeaseBackend, open_lease
 from tenure.backends.memory import MemoryBackend, MemoryService
 from tenure.backends.registry import connect
 from tenure.clock import ManualClock
@@ -62,6 +63,54 @@ class MemoryPuppet(Puppet):
 
     async def kill(self) -> None:
         self._backend.kill()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+class LeaseHarness(BackendHarness):
+    """A directory of the test's own, and a clock that the suite moves: a lease is not waited for."""
+
+    kind = "lease"
+
+    def __init__(self, place: Path) -> None:
+        self.place = place / "elections"
+        self.clock = ManualClock()
+
+    def connect(self) -> LeaseBackend:
+        return open_lease(self.place, clock=self.clock)
+
+    async def crash(self, backend: Backend) -> None:
+        await backend.close()  # what it held it leaves to its stamp, as a process that dies does
+
+    async def puppet(self, candidate: Candidate) -> Puppet:
+        return LeasePuppet(self.connect(), candidate)
+
+    async def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        await asyncio.sleep(0)
+
+    async def depose(self, election: str) -> None:
+        """Only time takes a lease."""
+        del election
+        await self.pass_time(DEFAULT_LEASE_S * 1.1)
+
+    async def close(self) -> None:
+        """The test's directory is removed by the test framework."""
+
+
+class LeasePuppet(Puppet):
+    """A process of its own would read another clock; tests/backends/lease kills and stops real ones."""
+
+    def __init__(self, backend: LeaseBackend, candidate: Candidate) -> None:
+        self._backend = backend
+        self._task = asyncio.create_task(backend.campaign(candidate, once=False))
+
+    async def elected(self) -> int:
+        grant = await asyncio.wait_for(asyncio.shield(self._task), LIMIT_S)
+        assert grant is not None, "a campaign that waits ended without a grant"
+        return grant.granted.token
+
+    async def kill(self) -> None:
+        await self._backend.close()
         await asyncio.gather(self._task, return_exceptions=True)
 
 
@@ -126,4 +175,4 @@ class ProcessPuppet(Puppet):
         await self._process.wait()
 
 
-HARNESSES: tuple[type[MemoryHarness | FileHarness], ...] = (MemoryHarness, FileHarness)
+HARNESSES: tuple[type[MemoryHarness | FileHarness | LeaseHarness], ...] = (MemoryHarness, FileHarness, LeaseHarness)

@@ -21,9 +21,10 @@ from tenure.errors import ConfigurationError
 __all__ = ["Resolved", "checked_name", "connect", "resolve"]
 
 URL_VARIABLE = "TENURE_URL"
-_OPTIONS: Mapping[str, tuple[str, ...]] = {"file": ("poll",), "memory": ("lease",)}
-_LATER = ("cluster", "etcd", "kubernetes", "lease", "member", "nats", "postgres", "redis", "zookeeper")
-_HERE = "file:// and memory://"
+_OPTIONS: Mapping[str, tuple[str, ...]] = {"file": ("poll",), "lease": ("lease", "poll"), "memory": ("lease",)}
+_DIRECTORIES = ("file", "lease")
+_LATER = ("cluster", "etcd", "kubernetes", "member", "nats", "postgres", "redis", "zookeeper")
+_HERE = "file://, lease:// and memory://"
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,19 +85,25 @@ def connect(
 
         leases_s = resolved.options.get("lease", DEFAULT_LEASE_S)
         return MemoryBackend(shared_service(resolved.name), lease=leases_s, url=resolved.url)
+    assert resolved.path is not None, "the URL of a directory was resolved without its path"
+    if resolved.scheme == "lease":
+        from tenure.backends.lease import DEFAULT_LEASE_S, DEFAULT_POLL_S, open_lease
+
+        lease_s, poll_s = resolved.options.get("lease", DEFAULT_LEASE_S), resolved.options.get("poll", DEFAULT_POLL_S)
+        return open_lease(resolved.path, lease_s=lease_s, poll_s=poll_s, scope=resolved.scope)
     from tenure.backends.file import DEFAULT_POLL_S, open_file
 
-    assert resolved.path is not None, "a file:// URL was resolved without its path"
     return open_file(resolved.path, poll_s=resolved.options.get("poll", DEFAULT_POLL_S), scope=resolved.scope)
 
 
 def _given(given: str, origin: str, around: Surroundings) -> Resolved:
     if "://" not in given:
         _refuse_path(given, around)
-    if given.lower().startswith("file://") and may_be_shown(given):
-        rest = given[len("file://") :]
+    scheme = given.partition("://")[0].lower()
+    if scheme in _DIRECTORIES and may_be_shown(given):
+        rest = given[len(f"{scheme}://") :]
         if rest and rest[0] not in "/?" and rest.partition("/")[0] != "localhost":
-            _refuse_path(decoded("file", rest), around, "a file:// URL needs an absolute path")
+            _refuse_path(decoded(scheme, rest), around, f"a {scheme}:// URL needs an absolute path", scheme=scheme)
     parsed = parse(given)
     if parsed.scheme not in _OPTIONS:
         _refuse_scheme(parsed.scheme)
@@ -107,7 +114,7 @@ def _given(given: str, origin: str, around: Surroundings) -> Resolved:
             raise ConfigurationError(f"{parsed.scheme}:// has no option {option!r}{hint} (it has: {known})")
     if parsed.user is not None:
         raise ConfigurationError(f"{parsed.scheme}:// has no users; take everything up to the '@' out of the URL")
-    return _memory(parsed, origin) if parsed.scheme == "memory" else _file(parsed, origin, around)
+    return _memory(parsed, origin) if parsed.scheme == "memory" else _directory(parsed, origin, around)
 
 
 def _default(around: Surroundings) -> Resolved:
@@ -117,7 +124,7 @@ def _default(around: Surroundings) -> Resolved:
             f"every pod would elect a leader of its own. Give the URL of something that all pods share (--at URL, or "
             f"{URL_VARIABLE}); if one leader in each container is what you want, say so with: --at file://"
         )
-    return _file(ParsedUrl(scheme="file", user=None, hosts=(), path="", options={}), "default", around)
+    return _directory(ParsedUrl(scheme="file", user=None, hosts=(), path="", options={}), "default", around)
 
 
 def _memory(parsed: ParsedUrl, origin: str) -> Resolved:
@@ -139,31 +146,52 @@ def _memory(parsed: ParsedUrl, origin: str) -> Resolved:
     )
 
 
-def _file(parsed: ParsedUrl, origin: str, around: Surroundings) -> Resolved:
+def _directory(parsed: ParsedUrl, origin: str, around: Surroundings) -> Resolved:
+    """A directory of this host, for `file://` or `lease://`."""
+    scheme = parsed.scheme
     if parsed.hosts and parsed.hosts != (Host("localhost"),):
-        raise ConfigurationError("file:// has no hosts: it is this host; write file:///absolute/path")
+        raise ConfigurationError(f"{scheme}:// has no hosts: it is this host; write {scheme}:///absolute/path")
     place = f"/{os.path.normpath(parsed.path).lstrip('/')}" if parsed.path else ""  # as the backend takes it
     if place == "/":
+        instead = "write file:// for your state directory, or " if scheme == "file" else "write "
+        raise ConfigurationError(f"{scheme}:/// is the root directory; {instead}{scheme}:///absolute/path")
+    if not place and scheme != "file":
         raise ConfigurationError(
-            "file:/// is the root directory; write file:// for your state directory, or file:///absolute/path"
+            f"{scheme}:// needs a directory, shared by all who take part; write {scheme}:///absolute/path"
         )
     if "\0" in parsed.path:
-        raise ConfigurationError("the path in the file:// URL contains a zero byte; no file system has such a name")
+        raise ConfigurationError(
+            f"the path in the {scheme}:// URL contains a zero byte; no file system has such a name"
+        )
     path = Path(place) if place else around.state_directory()
     is_own = not parsed.path or around.is_state_directory(path)  # written out it is as private as it is by default
-    options = {"poll": seconds(parsed.options["poll"])} if "poll" in parsed.options else {}
-    if options.get("poll") == 0:
-        raise ConfigurationError("poll=0 would look all the time; give something like poll=2s")
-    query = f"?poll={_plain(options['poll'])}s" if options else ""
+    options = _durations(parsed)
+    query = "&".join(f"{name}={_plain(duration_s)}s" for name, duration_s in options.items())
     return Resolved(
-        url=f"{path.as_uri()}{query}",
-        scheme="file",
+        url=f"{scheme}{path.as_uri().removeprefix('file')}{'?' if query else ''}{query}",
+        scheme=scheme,
         scope="user" if is_own else "host",
         origin=origin,
         path=path,
         options=options,
         warnings=_file_warnings(path, around, is_own=is_own),
     )
+
+
+def _durations(parsed: ParsedUrl) -> dict[str, float]:
+    """The options, checked, in one order, so that equal URLs are written alike."""
+    options = {name: seconds(parsed.options[name]) for name in _OPTIONS[parsed.scheme] if name in parsed.options}
+    if options.get("poll") == 0:
+        raise ConfigurationError("poll=0 would look all the time; give something like poll=2s")
+    if "lease" in options:
+        from tenure.backends.lease import MIN_LEASE_S
+
+        if options["lease"] < MIN_LEASE_S:
+            raise ConfigurationError(
+                f"lease:// gives no lease below {MIN_LEASE_S:g} s, for one renewal has a twelfth of that; give "
+                f"something like lease=15s"
+            )
+    return options
 
 
 def _file_warnings(path: Path, around: Surroundings, *, is_own: bool) -> tuple[str, ...]:
@@ -189,19 +217,23 @@ def _refuse_scheme(scheme: str) -> None:
     raise ConfigurationError(f"there is no backend {scheme}://{hint} (this version has {_HERE})")
 
 
-def _refuse_path(text: str, around: Surroundings, what: str = "a URL begins with file://") -> None:
+def _refuse_path(
+    text: str, around: Surroundings, what: str = "a URL begins with file://", *, scheme: str = "file"
+) -> None:
     """Refuse a path without a scheme, or one that is not absolute, with the URL that was probably meant."""
     if not text:
         raise ConfigurationError("the URL is empty; write one such as file:///absolute/path, or give none")
     if not may_be_shown(text):
         raise ConfigurationError("what was given is no URL of a backend; write scheme://..., such as file:///path")
-    for scheme in ("memory", *_LATER):
-        if text.startswith(f"{scheme}:"):
-            rest = text.removeprefix(f"{scheme}:").lstrip("/")
-            raise ConfigurationError(f"after {scheme}: two slashes are missing; write {scheme}://{rest}")
+    for other in ("memory", *_LATER):
+        if text.startswith(f"{other}:"):
+            rest = text.removeprefix(f"{other}:").lstrip("/")
+            raise ConfigurationError(f"after {other}: two slashes are missing; write {other}://{rest}")
+    if text.startswith("lease:"):
+        scheme, what, text = "lease", "a URL begins with lease://", text.removeprefix("lease:")
     text = text.removeprefix("file:")
     home = around.environment.get("HOME")
     if home and (text == "~" or text.startswith("~/")):
         text = home + text[1:]
     meant = Path(os.path.abspath(decoded("file", text, quoted=False))).as_uri()  # noqa: PTH100 -- resolve() would follow links; only a hint is wanted
-    raise ConfigurationError(f"{what}; write {meant}")
+    raise ConfigurationError(f"{what}; write {scheme}{meant.removeprefix('file')}")

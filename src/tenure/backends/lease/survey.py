@@ -1,0 +1,116 @@
+"""One look at all tenures of an election: which is the last, who leads, and from when on nobody does."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from tenure.backends.file.place import open_regular
+from tenure.backends.lease import record, stamp
+from tenure.backends.lease.place import LeasePlace
+from tenure.backends.lease.sightings import LONG_AGO_NS, Sightings
+from tenure.backends.lease.stamp import Phase, Stamp
+from tenure.errors import BackendRefused
+
+_LOOKS = 10
+"""Tenures that are removed while they are looked at were over; so many looks in a row are not spoilt by that."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """One tenure as it was found."""
+
+    token: int
+    stamp: Stamp
+    over_ns: int
+    sure: bool
+    holder: record.Holder | None
+    value: str | None
+
+
+class Survey(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, the last tenure first."""
+
+    tenures: tuple[Found, ...] = ()
+
+    @property
+    def top(self) -> int:
+        """The greatest token that was ever taken; 0 before the first."""
+        return self.tenures[0].token if self.tenures else 0
+
+    @property
+    def over_ns(self) -> int:
+        """From when on nobody acts under any of them, as far as is known now."""
+        return max((each.over_ns for each in self.tenures), default=LONG_AGO_NS)
+
+    @property
+    def last(self) -> Stamp | None:
+        """The stamp of the last tenure."""
+        return self.tenures[0].stamp if self.tenures else None
+
+    @property
+    def clean(self) -> bool:
+        """Whether the last tenure was closed in good order, or there was none."""
+        last = self.last
+        return last is None or (last.is_over and last.clean)
+
+
+def survey(
+    place: LeasePlace,
+    sightings: Sightings,
+    *,
+    below: int | None = None,
+    only: int | None = None,
+    details: bool = False,
+) -> Survey:
+    """Look at all tenures, at those below a token, or at one only; at holders and values only with `details`.
+
+    Raises BackendRefused where a tenure's stamp is damaged: nobody can tell whether its holder still leads.
+    """
+    for _ in range(_LOOKS):
+        try:
+            tokens = place.tokens()
+        except FileNotFoundError:
+            return Survey()
+        sightings.forget(place.election, tokens)
+        wanted = [each for each in tokens if (below is None or each < below) and only in (None, each)]
+        found = _look(place, sightings, wanted, details=details)
+        if found is not None:
+            return found
+    raise BackendRefused(f"{place.tenures} changes faster than it can be read; what goes on there? Nothing was changed")
+
+
+def _look(place: LeasePlace, sightings: Sightings, tokens: list[int], *, details: bool) -> Survey | None:
+    """None where one of them was removed meanwhile."""
+    found: list[Found] = []
+    for token in reversed(tokens):
+        try:
+            fd = open_regular(place.path(token), os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            sight = stamp.read(fd)
+            if sight is None:
+                raise BackendRefused(_advice(place, token))
+            tenure = Found(
+                token=token,
+                stamp=sight.stamp,
+                over_ns=sightings.over_ns(place.election, token, sight),
+                sure=sight.sure and sight.stamp.frame == sightings.frame,
+                holder=record.holder(fd) if details else None,
+                value=record.value(fd).text if details else None,
+            )
+        finally:
+            os.close(fd)
+        found.append(tenure)
+        if tenure.stamp.phase is Phase.FLOOR:
+            break
+    return Survey(tenures=tuple(found))
+
+
+def _advice(place: LeasePlace, token: int) -> str:
+    return (
+        f"{place.path(token)} is damaged: nobody can tell whether its holder leads, nor for how long. Nothing was "
+        f"changed and nobody was elected. Make sure that no leader of {place.election} runs, then set a floor: "
+        f"tenure doctor {place.election} --floor {token}"
+    )
