@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tenure import ConfigurationError, LeadershipLost, Reason, State
+from tenure import Election as AsyncElection
 from tenure.blocking import Election, Tenure, singleton
 from tenure.testing.blocking import ElectionLab
 
@@ -83,6 +84,22 @@ def test_a_decorated_function_finds_the_lab(blocking_tenure_lab: ElectionLab) ->
         assert tokens == []
         blocking_tenure_lab._service.revoke("orders")  # noqa: SLF001  a grant of which the test need not see the body
     assert tokens == [2]
+
+
+def test_a_loop_on_another_thread_is_asked_whether_it_lives(blocking_tenure_lab: ElectionLab) -> None:
+    """A program with asyncio on a thread beside the test is renewed while its loop turns."""
+
+    async def service() -> None:
+        async with AsyncElection("orders", stall_after=1).lead() as tenure:
+            await asyncio.to_thread(shut_down.wait, 30)
+            tenure.check()
+
+    shut_down = threading.Event()
+    with running(lambda: asyncio.run(service())):
+        assert blocking_tenure_lab.grant() == 1
+        blocking_tenure_lab.advance(300)
+        assert blocking_tenure_lab.grant() == 1
+        shut_down.set()
 
 
 def test_a_stalled_thread_loses() -> None:

@@ -355,6 +355,29 @@ def test_a_lab_leaves_nothing_behind() -> None:
     assert (len(keeper.seats), len(keeper._backends), len(keeper._clocks)) == before  # noqa: SLF001  the same
 
 
+def test_an_election_kept_from_another_test_is_refused() -> None:
+    """It would stand where nobody looks: at a service of the same name that nobody shares."""
+    with ElectionLab() as lab:
+        kept = Election("orders")
+    with pytest.raises(ConfigurationError, match="make it anew in each test"):
+        asyncio.run(kept.run(_until_told))
+    with pytest.raises(ConfigurationError, match="make it anew in each test"):
+        Election("orders", lab.url)
+
+
+def test_a_forked_child_is_told_that_it_is_in_no_lab(tenure_lab: ElectionLab) -> None:
+    """The lab lives in the process of the test; a child that finds its URL must not lead at a service of its own."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            Election("orders")
+        except ConfigurationError:
+            os._exit(7)
+        finally:
+            os._exit(8)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
 def test_an_error_of_the_test_itself_comes_first() -> None:
     """What is left over because the test failed is a note to its error, not another one."""
 

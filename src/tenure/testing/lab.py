@@ -102,7 +102,7 @@ class Lab:
         It may be called from the inside of the code under test: between its check and its act.
         """
         seat = self._leading(name)
-        self._service.revoke(seat.holder.election, reason)
+        self._service.revoke(seat.holder.election, reason, token=seat.holder.token)
         self._keep_until(lambda: seat.holder.reason is not None, f"{_named(seat)} to be lost")
 
     def lead_elsewhere(self, name: str, candidate: str = "elsewhere") -> int:
@@ -113,9 +113,7 @@ class Lab:
             self._rivals.append(rival)
             self._keep_until(lambda: rival.leads or self._stands(rival), f"{candidate!r} to stand for {name!r}")
             seats = [seat for seat in self._seats(name) if seat.holder.phase is Phase.LEADING]
-            if not rival.leads:
-                self._service.revoke(name)
-            self._keep_until(lambda: rival.leads, f"{candidate!r} to lead {name!r}")
+            self._keep_until(lambda: rival.leads or self._ousted(name), f"{candidate!r} to lead {name!r}")
             self._keep_until(lambda: all(seat.holder.reason is not None for seat in seats), "the loss to be known")
         assert rival.token is not None, "who leads has a token"
         return rival.token
@@ -257,6 +255,15 @@ class Lab:
     def _stands(self, who: Seat | Rival) -> bool:
         election, candidate = (who.election, who.candidate) if isinstance(who, Rival) else _who(who)
         return any(one.candidate == candidate for one in self._service.read(election).candidates)
+
+    def _ousted(self, name: str) -> bool:
+        """Take the grant from the code under test, which may have been quicker than a rival; whether nobody leads now
+        is to be seen by looking again.
+        """
+        leader = self._service.read(name).leader
+        if leader is not None and leader.token in self._service.tokens(name):
+            self._service.revoke(name, token=leader.token)
+        return False
 
     def _state(self, seat: Seat) -> State:
         return seat.holder.state(self._clock.now_ns())

@@ -41,11 +41,22 @@ __all__ = [
 
 _lock = threading.Lock()
 _shared: dict[str, MemoryService] = {}
+_lent: dict[str, None] = {}
+"""The names of services that were shared by `share`, the newest: nobody else's service has them afterwards."""
+_LENT_KEPT = 10_000
 
 
 def shared_service(name: str) -> MemoryService:
-    """The one service called `name` in this process, on the real clock; this is what `memory://name` means."""
+    """The one service called `name` in this process, on the real clock; this is what `memory://name` means.
+
+    Raises ConfigurationError for the name of one that was shared for a time, which is over.
+    """
     with _lock:
+        if name in _lent and name not in _shared:
+            raise ConfigurationError(
+                f"memory://{name} was there for one test, which has ended or runs in another process; whoever uses it "
+                "now has kept an Election from there: make it anew in each test"
+            )
         service = _shared.get(name)
         if service is None:
             service = _shared[name] = MemoryService(name)
@@ -60,6 +71,9 @@ def share(service: MemoryService) -> Callable[[], None]:
     with _lock:
         if _shared.setdefault(service.name, service) is not service:
             raise ConfigurationError(f"there is a memory://{service.name} in this process already; choose another name")
+        _lent[service.name] = None
+        if len(_lent) > _LENT_KEPT:
+            del _lent[next(iter(_lent))]
 
     def end() -> None:
         with _lock:

@@ -246,11 +246,11 @@ class MemoryService:
             for run in waiting:
                 run()
 
-    def revoke(self, election: str, reason: Reason = Reason.DEPOSED) -> None:
-        """Take the grant from whoever leads; the next candidate wins at once."""
+    def revoke(self, election: str, reason: Reason = Reason.DEPOSED, *, token: int | None = None) -> None:
+        """Take the grant from whoever leads, or only from `token`; the next candidate wins at once."""
         with self._lock:
             record = self._enter("revoke", election)
-            if record.held is not None:
+            if record.held is not None and token in (None, record.held.token):
                 record.end(Deposed(reason, "the service took the grant back"))
 
     def expire(self, election: str, candidate: str) -> None:
