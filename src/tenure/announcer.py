@@ -45,6 +45,7 @@ class Announcer:
     def __init__(self) -> None:
         self._queue: deque[_Item] = deque(maxlen=QUEUE_LIMIT)
         self._subscribers: list[Callable[[Notice], None]] = []
+        self._observers: tuple[Callable[[Notice], None], ...] = ()
         self._condition = threading.Condition()
         self._busy = False
         self._dropped = 0
@@ -54,6 +55,8 @@ class Announcer:
         """Queue `notice`, to be logged with the traceback of `cause`; never blocks for longer than the queue's own lock
         is held. Any thread.
         """
+        for observer in self._observers:
+            observer(notice)
         if self._subscribers or _log.isEnabledFor(level(notice)):
             self._append((notice, cause))
 
@@ -86,6 +89,21 @@ class Announcer:
         def end() -> None:
             with self._condition:
                 self._subscribers = [one for one in self._subscribers if one is not callback]
+
+        return end
+
+    def observe(self, callback: Callable[[Notice], None]) -> Callable[[], None]:
+        """Call `callback` at once, on whatever thread tells, the keeper's among them; returns what ends that.
+
+        For tenure's own readers alone, who must not miss a notice because a log handler is slow: it must neither wait
+        nor raise.
+        """
+        with self._condition:
+            self._observers = (*self._observers, callback)
+
+        def end() -> None:
+            with self._condition:
+                self._observers = tuple(one for one in self._observers if one is not callback)
 
         return end
 

@@ -32,6 +32,7 @@ from tenure.fencing.stamping import stamp_all
 from tenure.handle import Hold
 from tenure.holding import events
 from tenure.keeper import OwnerGoneError, Seat
+from tenure.lag import lag_of
 from tenure.options import Options, checked_value
 from tenure.reports import awaiting, report_overrun, stack
 
@@ -116,6 +117,7 @@ class Pulse:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
+        self._lag = lag_of(loop, "owner")
         self._asking: deque[Seat] = deque()
         self._asked = False
 
@@ -126,6 +128,7 @@ class Pulse:
             self._asking.clear()
             raise OwnerGoneError
         self._asking.append(seat)
+        self._lag.ask()
         if not self._asked:
             self._asked = True
             try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from typing import Protocol
+from weakref import WeakSet
 
 from tenure.clock import Clock
 from tenure.durations import NEVER_NS, NS_PER_S, to_ns
@@ -34,6 +36,8 @@ class Hold:
         self._steering = steering
         self._resigned = False
         self._pid = os.getpid()
+        with _lock:
+            _HOLDS.add(self)
 
     @property
     def state(self) -> State:
@@ -91,3 +95,22 @@ class Hold:
 
     def __repr__(self) -> str:
         return f"<Tenure {self.token} of {self.election!r} by {self.candidate!r}: {self.state.value}>"
+
+
+_HOLDS: WeakSet[Hold] = WeakSet()
+_lock = threading.Lock()
+
+
+def valid_holds() -> list[Hold]:
+    """What this process leads at this instant, by the clock; from any thread."""
+    with _lock:
+        holds = list(_HOLDS)
+    return [hold for hold in holds if hold.is_valid()]
+
+
+def _forget_in_child() -> None:
+    global _lock  # noqa: PLW0603  another thread may have held it when the process forked
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

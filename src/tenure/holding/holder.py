@@ -123,6 +123,10 @@ class Holder:
         """Whether the body may act at `now_ns`; may be called from any thread, and turns false by itself."""
         return self.phase is Phase.LEADING and self.reason is None and now_ns < self._lease.deadline_ns
 
+    def is_silent(self, now_ns: int) -> bool:
+        """Whether the owner of a body that runs has not proved itself alive for longer than it may; any thread."""
+        return self.proving and now_ns > self._owner_ns + self.budget.stall_after_ns
+
     def state(self, now_ns: int) -> State:
         if not self.is_valid(now_ns):
             return State.LOST
@@ -402,7 +406,7 @@ class Holder:
             self._start(now_ns)
 
     def _leading_at(self, now_ns: int) -> None:
-        silent = now_ns > self._owner_ns + self.budget.stall_after_ns
+        silent = self.is_silent(now_ns)
         if silent and not self._stalled:
             self._announce(notices.Stalled(**self._who(now_ns), token=self.token, silent_since_ns=self._owner_ns))
         self._stalled = silent
@@ -444,7 +448,7 @@ class Holder:
             self._effects.append(effects.Renew(call))
 
     def _may_renew(self, now_ns: int) -> bool:
-        if now_ns > self._owner_ns + self.budget.stall_after_ns and self.phase is not Phase.HELD_BACK:  # rule 6
+        if self.is_silent(now_ns):  # rule 6
             return False
         return self._ending is None or self._ending.may_renew(now_ns)  # rule 8
 

@@ -22,6 +22,7 @@ from tenure.durations import NS_PER_S
 from tenure.errors import BackendUnreachable, TenureError
 from tenure.keeper.rounds import Rounds
 from tenure.keeper.seat import Seat
+from tenure.lag import lag_of
 
 EXIT_LIMIT_S = 2.0
 """How long an ending interpreter waits for releases; what is not released by then ends with the process anyway."""
@@ -39,6 +40,7 @@ class Keeper:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self.loop: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop(self._selector)
+        lag_of(self.loop, "keeper")
         self._backends: dict[str, Backend] = {}
         self._others: WeakSet[Backend] = WeakSet()
         """Backends that users made: they close them, but a forked child must let go of those, too."""
@@ -64,6 +66,11 @@ class Keeper:
             return cls._current
 
     @classmethod
+    def existing(cls) -> Keeper | None:
+        """The keeper, if this process has one by now; for those who only look."""
+        return cls._current
+
+    @classmethod
     def resign_all(cls, detail: str) -> None:
         """Resign every tenure of this process and withdraw every candidacy, also later ones: the process ends.
 
@@ -81,6 +88,10 @@ class Keeper:
             self.loop.close()
 
     # From any thread
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
 
     @property
     def seats(self) -> set[Seat]:
