@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.cli.scene import candidate, eventually, leader, stands, tenure
 
@@ -47,6 +49,21 @@ def test_transfer_to_the_leader_changes_nothing(url: str) -> None:
 
     assert done.code == 0
     assert "leads already" in done.err
+
+
+def test_transfer_to_a_name_that_leads_already_moves_nothing_to_another_of_that_name(url: str) -> None:
+    """Of two candidates with one name either will do, so nothing is asked of the one that leads: no wish is left."""
+    with leader(url, "nightly", "same"), candidate(url, "nightly", "same"):
+        eventually(lambda: stands(url, "nightly", "same"))
+        done = tenure("transfer", "nightly", "--to", "same", "--at", url, "-o", "json")
+        wish = Path(urlsplit(url).path, "nightly", "wish")
+        is_asked = wish.exists()
+        after = tenure("status", "nightly", "--at", url, "-o", "json").json()
+
+    assert done.code == 0
+    assert "nothing was asked" in done.err
+    assert not is_asked
+    assert after["elections"][0]["leader"]["token"] == done.json()["leads"]["token"] == 1
 
 
 def test_transfer_to_nobody_is_refused(url: str) -> None:

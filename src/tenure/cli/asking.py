@@ -40,10 +40,12 @@ def ask_and_wait(name: str, at: str | None, wish: Wish, wait_s: float) -> Outcom
     connection = Connection(at)
     began_ns = time.monotonic_ns()
     with connection.watch(name) as views:
+        if isinstance(wish, Transfer):
+            leader = connection.read(name).leader
+            if leader is not None and leader.candidate == wish.to:
+                exits.say(f"{wish.to} leads already; nothing was asked")
+                return Outcome(election=name, obeyed=True, led=leader, leads=leader, waited_ms=0.0)
         led = _ask(connection, name, wish)
-        if isinstance(wish, Transfer) and led.candidate == wish.to:
-            exits.say(f"{wish.to} leads already; nothing was asked")
-            return Outcome(election=name, obeyed=True, led=led, leads=led, waited_ms=0.0)
         obeyed, leads = _wait(connection, name, views, led, began_ns + round(wait_s * NS_PER_S))
     return Outcome(
         election=name, obeyed=obeyed, led=led, leads=leads, waited_ms=(time.monotonic_ns() - began_ns) / 1_000_000
@@ -76,14 +78,11 @@ def settle(outcome: Outcome, wait_s: float) -> None:
 
 
 def _ask(connection: Connection, name: str, wish: Wish) -> Leader:
-    """Leave the wish with the leader and return it; one that leads already is not asked to hand over to itself."""
+    """Leave the wish with the leader and return it."""
     try:
         return connection.ask(name, wish)
     except BackendRefused:
-        leader = connection.read(name).leader
-        if leader is not None and isinstance(wish, Transfer) and leader.candidate == wish.to:
-            return leader
-        if leader is not None:
+        if connection.read(name).leader is not None:
             raise
         raise Stop(Exit.NO, f"nobody leads {name!r}, so nobody was asked to step down") from None
 
