@@ -225,6 +225,40 @@ def test_waiting_to_be_elected_goes_by_the_clock_of_the_lab(tenure_lab: Election
     asyncio.run(main())
 
 
+def test_a_job_that_is_over_at_once_has_led(tenure_lab: ElectionLab) -> None:
+    """Nobody could see it lead; its token tells that it did, and what it did under it is done."""
+    done: list[int] = []
+
+    async def job(tenure: Tenure) -> None:
+        done.append(tenure.token)
+
+    async def main() -> None:
+        tenure_lab.lead_elsewhere("orders")
+        async with running(Election("orders").run(job)):
+            await tenure_lab.wait_standing()
+            assert await tenure_lab.grant() == 2
+            assert done == [2]
+
+    asyncio.run(main())
+
+
+def test_a_tenure_that_is_held_back_has_not_begun() -> None:
+    """After a leader that did not close its tenure, `takeover_delay` has to pass on the lab's clock."""
+
+    async def main() -> None:
+        async with running(Election("orders", takeover_delay=3).run(_until_told)):
+            assert await lab.grant() == 1
+            lab.revoke()
+            await lab.wait_stopped()
+            with pytest.raises(AssertionError, match="in vain for the code under test to lead 'orders'"):
+                await lab.grant()
+            await lab.advance(3)
+            assert await lab.grant() == 2
+
+    with ElectionLab(limit=0.1) as lab:
+        asyncio.run(main())
+
+
 def test_several_elections_are_named(tenure_lab: ElectionLab) -> None:
     """With two elections each verb wants to know which; a loss of one is none of the other."""
 

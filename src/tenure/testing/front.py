@@ -28,7 +28,10 @@ class ElectionLab(Lab):
     """
 
     async def grant(self, name: str | None = None) -> int:
-        """Let the code under test lead: who leads elsewhere steps down. Returns its token once its body has begun."""
+        """Let the code under test lead: who leads elsewhere steps down. Returns its token once its body has begun.
+
+        Work that is over as soon as it begins counts, too: then its token is that of the tenure that was.
+        """
         return await _taken(self._granting(name))
 
     async def make_uncertain(self, name: str | None = None) -> None:

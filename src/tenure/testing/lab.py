@@ -138,16 +138,15 @@ class Lab:
 
     def _granting(self, name: str | None) -> Steps[int]:
         yield 0
+        before = self.tokens(name)[-1:]
         for rival in tuple(self._rivals):
             if name in (None, rival.election):
                 self._rivals.remove(rival)
                 rival.go().result(self._limit_s)
         yield from self._until(lambda: self._only(name) is not None, "the code under test to stand for an election")
-        yield from self._until(
-            lambda: self._in(Phase.LEADING, name), f"the code under test to lead {self._only(name)!r}"
-        )
+        yield from self._until(lambda: self._has_led(name, before), f"the code under test to lead {self._only(name)!r}")
         yield 0  # its body begins
-        return self._leading(name).holder.token
+        return self.tokens(name)[-1]
 
     def _failing(self, name: str | None) -> Steps[None]:
         seat = self._leading(name)
@@ -264,6 +263,11 @@ class Lab:
         if leader is not None and leader.token in self._service.tokens(name):
             self._service.revoke(name, token=leader.token)
         return False
+
+    def _has_led(self, name: str | None, before: tuple[int, ...]) -> bool:
+        """Whether it leads now, or has led since its last token was `before`: work may be over as soon as it begins."""
+        is_new = self.tokens(name)[-1:] != before and not self._in(Phase.HELD_BACK, name)
+        return is_new or bool(self._in(Phase.LEADING, name))
 
     def _state(self, seat: Seat) -> State:
         return seat.holder.state(self._clock.now_ns())
