@@ -75,6 +75,22 @@ def test_the_installed_command_runs(installed: Path, tmp_path: Path) -> None:
     assert "run" in run(command, "--help", cwd=tmp_path).stdout
 
 
+def test_pytest_is_told_of_the_fixtures(wheel: Path) -> None:
+    """The wheel names the plugin for pytest, which it does not require."""
+    with zipfile.ZipFile(wheel) as archive:
+        told = archive.read(f"tenure-{__version__}.dist-info/entry_points.txt").decode()
+    assert "[pytest11]\ntenure=tenure.testing.plugin" in told.replace(" ", "")
+
+
+def test_the_lab_needs_no_pytest(installed: Path, tmp_path: Path) -> None:
+    """Other test runners use it as a context manager, where nothing but tenure is installed."""
+    program = (
+        "from tenure.blocking import Election; from tenure.testing.blocking import ElectionLab\n"
+        "with ElectionLab() as lab, Election('e').lead() as tenure: lab.advance('1h'); print(lab.tokens())"
+    )
+    assert run(installed, "-c", program, cwd=tmp_path).stdout.strip() == "(1,)"
+
+
 @pytest.mark.parametrize("module", ["tenure", "tenure.blocking"])
 def test_the_installed_library_has_its_public_names(installed: Path, tmp_path: Path, module: str) -> None:
     """Every public name can be imported from the installed wheel, and comes from there."""
