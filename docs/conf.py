@@ -15,7 +15,7 @@ nitpick_ignore_regex = [
     # The standard library's and msgspec's documentation is not consulted: a build needs no network.
     (r"py:.*", r"(?!tenure).*"),
     # What only the signatures of classes that nobody makes by hand mention, and type variables.
-    (r"py:class", r"tenure\.(body\.Body|keeper\..*|options\.\w+|handle\.\w+|.*\._\w+)"),
+    (r"py:class", r"tenure\.(body\.Body|keeper\..*|options\.\w+|handle\.\w+|fencing\.(marks|sql|http)\.\w+|.*\._\w+)"),
 ]
 
 myst_enable_extensions = ["deflist", "colon_fence"]

@@ -11,7 +11,7 @@ from tests.docs.blocks import Block, all_blocks, blocks_of
 from tests.tidy.tree import ROOT
 
 MOST_LINES = 20
-FACADES = ("tenure", "tenure.blocking", "tenure.testing", "tenure.testing.blocking")
+FACADES = ("tenure", "tenure.blocking", "tenure.fencing", "tenure.testing", "tenure.testing.blocking")
 
 
 def shown_in(block: Block) -> set[tuple[str, str]]:

@@ -20,7 +20,7 @@ from tests.processes.guarded_scene import state, until
 from tests.processes.library_scene import Program
 
 FENCED = Path(__file__).with_name("programs") / "fenced.py"
-SCHEMES = pytest.mark.parametrize("scheme", ["file"])
+SCHEMES = pytest.mark.parametrize("scheme", ["file", "lease"])
 KINDS = pytest.mark.parametrize("kind", ["gate", "sql", "asgi", "wsgi"])
 
 

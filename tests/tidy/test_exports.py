@@ -54,7 +54,7 @@ def misowned(names: list[str], owners: dict[str, set[str]], twin: str | None) ->
     return found
 
 
-@pytest.mark.parametrize("facade", ["tenure", TWIN, "tenure.testing", "tenure.testing.blocking"])
+@pytest.mark.parametrize("facade", ["tenure", TWIN, "tenure.fencing", "tenure.testing", "tenure.testing.blocking"])
 def test_every_public_name_resolves(facade: str) -> None:
     """What `__all__` lists is there, and `dir()` shows it."""
     module = importlib.import_module(facade)

@@ -23,10 +23,10 @@ ANSWER_S = 1.0
 class FenceGate:
     """Surrounds acts: `with gate.admit(tenure): ...`, or `async with`; threads, tasks and processes share it.
 
-    path    a directory on a local disk, made where it is missing, with one file for each election: then every process
-            of this host that names it shares the gate, and its marks outlive them and a power cut. None: this process
-            only, and forgotten with it; right inside the one server that all acts go through
-    wait    how long an act waits for older ones to end; in seconds, or text such as "500ms"
+    `path` is a directory on a local disk, made where it is missing, with one file for each election: every process of
+    this host that names it shares the gate, and its marks outlive them and a power cut. None: this process only, and
+    forgotten with it; right inside the one server that all acts go through. `wait` is how long an act waits for older
+    ones to end, in seconds, or text such as "500ms". Raises BackendRefused where the file system's locks are none.
 
     Once a token was stamped or asked to be admitted no act of the same election with a smaller one *begins*, and an act
     does not begin while one with a smaller token is inside. Acts with the same token run beside one another.

@@ -3,11 +3,11 @@
 A request bears `Tenure-Token: 7`, and may name its election, `Tenure-Election: report`, which is then compared. The
 gate surrounds the application's whole handling of the request: a newer leader's request waits for an older one's end.
 
-    400  the token is no token, or is another election's
-    412  it is stale: a condition that the request made in its header fields is false (RFC 9110, section 15.5.13). Not
-         409: that invites to mend the conflict and send it again, and a stale leader must not
-    428  it is missing and required (RFC 6585, section 3)
-    503  an older request has not ended within the gate's `wait`; with Retry-After
+- 400: the token is no token, or is another election's
+- 412: it is stale, so a condition that the request made in its header fields is false (RFC 9110, section 15.5.13). Not
+  409: that invites to mend the conflict and send it again, and a stale leader must not
+- 428: it is missing and required (RFC 6585, section 3)
+- 503: an older request has not ended within the gate's `wait`; with Retry-After
 
 The body is problem+json (RFC 9457), with `token` and `highest` where they are known. Neither class knows a framework.
 Whoever may send a token can lock all leaders out with a great one: authenticate before this.

@@ -119,7 +119,8 @@ class SqlFence:
 
         `bearer`: a tenure, or a token and the name of its election. Raises StaleToken if a greater token was seen
         (roll back), ConfigurationError where each statement is a transaction of its own (nothing was sent), and the
-        driver's errors. What is rolled back, also to a savepoint, has checked nothing.
+        driver's errors. What is rolled back, also to a savepoint, has checked nothing. In a pipeline of psycopg, where
+        answers come later, it is refused.
         """
         name, token = borne(bearer, election)
         if not self._dialect.is_transactional(connection):
@@ -153,7 +154,9 @@ class SqlFence:
             cursor.execute(self._read, (election,))
             row = cursor.fetchone()
         except Exception as error:
-            error.add_note(f"the fence compared token {token} of {election!r}; is its table there? {self.schema}")
+            error.add_note(
+                f"the fence was comparing token {token} of {election!r}; where its table is missing: {self.schema}"
+            )
             raise
         finally:
             cursor.close()
