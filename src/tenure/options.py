@@ -24,13 +24,14 @@ from tenure.backends.base import (
     Reading,
     Scope,
 )
+from tenure.clock import BootClock
 from tenure.durations import NS_PER_S, seconds, to_ns
 from tenure.errors import ConfigurationError
 from tenure.fencing.stamping import Fence, checked_fences
 from tenure.holding.budget import Budget
 from tenure.holding.events import Transfer, Wish
 from tenure.holding.holder import Holder
-from tenure.keeper import Keeper, Owner, Seat
+from tenure.keeper import Guard, Keeper, Owner, Seat
 
 PRIORITY_LIMIT = 2**31
 """Beyond this no backend could tell two priorities apart."""
@@ -53,6 +54,7 @@ class ElectionOptions(TypedDict, total=False):
     min_grade: Grade
     scope: Scope | None
     on_overrun: Literal["report", "exit"]
+    guard: Literal["process"] | None
     takeover_delay: float | str
     fences: Iterable[Fence]
 
@@ -74,6 +76,7 @@ class Options:
         min_grade: Grade,
         scope: Scope | None,
         on_overrun: Literal["report", "exit"],
+        guard: Literal["process"] | None,
         takeover_delay: float | str,
         fences: Iterable[Fence],
     ) -> None:
@@ -83,6 +86,7 @@ class Options:
         self.metadata = _checked_metadata(metadata)
         self.priority = _checked_priority(priority)
         self.on_overrun = on_overrun
+        self.guard = guard
         self.stall_checked = stall_after is not None
         self.takeover_delay_ns = to_ns(takeover_delay)
         self.fences = checked_fences(fences)
@@ -140,7 +144,14 @@ class Options:
             metadata=self.metadata,
             lease_ns=self.budget.lease_ns,
         )
-        return Seat(Keeper.current(), self.backend, candidate, holder, owner)
+        return Seat(Keeper.current(), self.backend, candidate, holder, owner, guard=self._started_guard())
+
+    def _started_guard(self) -> Guard | None:
+        if self.guard is None:
+            return None
+        from tenure.supervise.own import OwnGuardian  # subprocess comes with it: only for those who want a guard
+
+        return OwnGuardian.current().tell
 
     def _checked_budget(
         self, lease: float | str | None, grace: float | str | None, stall_after: float | str | None
@@ -180,6 +191,18 @@ class Options:
             )
         if self.on_overrun not in {"report", "exit"}:
             raise ConfigurationError(f"on_overrun is 'report' or 'exit', not {self.on_overrun!r}")
+        if self.guard not in {"process", None}:
+            raise ConfigurationError(f"guard is 'process' or None, not {self.guard!r}")
+        if self.guard is not None and self.budget.lease_ns is None:
+            raise ConfigurationError(
+                f"{self.backend.url} gives no leases, so there is no deadline at which a guardian could end this "
+                "process; leave the guard away, or use lease://"
+            )
+        if self.guard is not None and not isinstance(self.backend.clock, BootClock):
+            raise ConfigurationError(
+                f"the clock of {self.backend.url} is moved by hand, and a guardian looks at the machine's; leave the "
+                "guard away in this test"
+            )
         if self.priority != 0 and not able.ordered:
             raise ConfigurationError(f"{self.backend.url} elects in no order; leave the priority out")
 
@@ -201,6 +224,7 @@ class Front:
         min_grade: Grade = "C",
         scope: Scope | None = None,
         on_overrun: Literal["report", "exit"] = "report",
+        guard: Literal["process"] | None = None,
         takeover_delay: float | str = 0,
         fences: Iterable[Fence] = (),
     ) -> None:
@@ -216,6 +240,7 @@ class Front:
             min_grade=min_grade,
             scope=scope,
             on_overrun=on_overrun,
+            guard=guard,
             takeover_delay=takeover_delay,
             fences=fences,
         )

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tenure.blocking import Election
 
 PROGRAM = Path(__file__).with_name("programs") / "library.py"
+NOTHING: Mapping[str, str] = {}
 LIMIT_S = 60.0
 """A Python process that starts, imports and is elected, on a machine with other work."""
 
@@ -22,14 +23,16 @@ LIMIT_S = 60.0
 class Program:
     """One process that runs a function of `program`; `line` waits for what it says."""
 
-    def __init__(self, function: str, url: str, program: Path = PROGRAM) -> None:
+    def __init__(
+        self, function: str, url: str, program: Path = PROGRAM, environment: Mapping[str, str] = NOTHING
+    ) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TENURE_", "PYTEST_"))}
         self._process = subprocess.Popen(
             [sys.executable, str(program), function, url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=kept,
+            env={**kept, **environment},
             start_new_session=True,
         )
         self.pid = self._process.pid

@@ -9,7 +9,7 @@ Rules of this package:
  - owners are told by methods that only post to the owner's own loop or thread.
 """
 
-from tenure.keeper.seat import Owner, OwnerGoneError, Seat
+from tenure.keeper.seat import Guard, Owner, OwnerGoneError, Seat
 from tenure.keeper.thread import EXIT_LIMIT_S, Keeper
 
-__all__ = ["EXIT_LIMIT_S", "Keeper", "Owner", "OwnerGoneError", "Seat"]
+__all__ = ["EXIT_LIMIT_S", "Guard", "Keeper", "Owner", "OwnerGoneError", "Seat"]

@@ -82,10 +82,24 @@ class Owner(Protocol):
         ...
 
 
+Guard = Callable[[int, str, int | None], bool]
+"""Told of each hard deadline of a tenure (which one, of what election, and when), and None when its body has left;
+returns whether it heard. See `tenure.supervise.own`."""
+
+
 class Seat:
     """One holder, its backend and its owner. Everything but `post` belongs to the keeper's thread."""
 
-    def __init__(self, keeper: Keeper, backend: Backend, candidate: Candidate, holder: Holder, owner: Owner) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        backend: Backend,
+        candidate: Candidate,
+        holder: Holder,
+        owner: Owner,
+        *,
+        guard: Guard | None = None,
+    ) -> None:
         self.clock: Clock = backend.clock
         self.holder = holder
         self.grant: Grant | None = None
@@ -103,6 +117,8 @@ class Seat:
         self._wait_s = 0.0
         self._refusal: TenureError | None = None
         self._renewals: set[int] = set()
+        self._guard = guard
+        self._guarded_ns: int | None = None
         self._ended = False
 
     def post(self, event: events.Event) -> None:
@@ -169,13 +185,28 @@ class Seat:
                 self._call(-token, partial(self._release, -token, token, None))
 
     def _feed(self, event: events.Event) -> None:
-        for effect in self.holder.handle(event, self.clock.now_ns()):
+        wanted = self.holder.handle(event, self.clock.now_ns())
+        if self._guard is not None:
+            self._tell_guard(self._guard)  # first: a body that begins is guarded already
+        for effect in wanted:
             self._carry_out(effect)
         self._set_timer()
         if not self.holder.over:
             self._keeper.seated(self)
         elif not self._ended:
             self._end()
+
+    def _tell_guard(self, guard: Guard) -> None:
+        """Tell the hard deadline where it has moved; a guard that has gone ends the tenure in good order."""
+        hard_ns = self.holder.hard_ns if self.holder.proving else NEVER_NS
+        limit_ns = hard_ns if hard_ns < NEVER_NS else None
+        if limit_ns == self._guarded_ns:
+            return
+        self._guarded_ns = limit_ns
+        if not guard(id(self), self._candidate.election, limit_ns) and limit_ns is not None:
+            text = f"{self._candidate.election}: the guardian of this process was killed; resigning"
+            announcer.ANNOUNCER.say(logging.ERROR, text)
+            self._keeper.soon(self.feed, events.Asked(events.Resign()))
 
     def look(self) -> None:
         """Compare the clock: timers stand still in suspend, clocks do not."""

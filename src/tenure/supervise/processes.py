@@ -128,6 +128,23 @@ def send(process: Process, number: int) -> bool:
     return True
 
 
+def descendants(pid: int) -> list[Process]:
+    """All living descendants of a process; those that are not looked at while they fork."""
+    return _living(children_of(pid))
+
+
+def _living(unseen: list[int]) -> list[Process]:
+    """These processes and their descendants, without the dead."""
+    found: list[Process] = []
+    while unseen and len(found) < MEMBERS:
+        pid = unseen.pop()
+        if (seen := stat(pid)) is not None:
+            if seen.is_living:
+                found.append(Process(pid, seen.start))
+            unseen += children_of(pid)
+    return found
+
+
 class Family:
     """The descendants of this process, but for children that it had before (`spared`) and what those fork."""
 
@@ -141,15 +158,7 @@ class Family:
 
     def members(self) -> list[Process]:
         """All living descendants."""
-        found: list[Process] = []
-        unseen = self.children()
-        while unseen and len(found) < MEMBERS:
-            pid = unseen.pop()
-            if (seen := stat(pid)) is not None:
-                if seen.is_living:
-                    found.append(Process(pid, seen.start))
-                unseen += children_of(pid)
-        return found
+        return _living(self.children())
 
     def reap(self, keep: int | None) -> None:
         """Collect dead children, but for `keep`."""

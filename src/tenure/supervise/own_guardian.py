@@ -1,0 +1,115 @@
+"""The process that `own` starts: it ends its parent, and all that this started, when a hard deadline passes.
+
+It knows each tenure's deadline as its parent told it last, compares CLOCK_BOOTTIME at least twice a second (timers stop
+in suspend), and reads all orders before it judges the clock. It ends with its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+
+from tenure.clock import BootClock
+from tenure.supervise.processes import Process, descendants, identify, send, set_name
+
+READY = b"ready"
+PACKET_BYTES = 256
+_ORDER = struct.Struct("<Qq")  # which tenure, its hard deadline or -1 for none; then the election's name
+_NONE = -1
+_PATROL_NS = 500_000_000
+_NS_PER_MS = 1_000_000
+_ROUNDS = 100
+"""How often to look for more descendants: each round stops those it found, so only a chain of forks needs many."""
+
+
+def pack(tenure: int, deadline_ns: int | None, election: str) -> bytes:
+    """One order."""
+    return _ORDER.pack(tenure, _NONE if deadline_ns is None else deadline_ns) + election.encode()
+
+
+def main() -> None:
+    """Watch the parent; `argv`: the channel, a pidfd of the parent, and then what was the parent's `sys.path`."""
+    channel, pidfd = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    channel.setblocking(False)
+    parent = identify(os.getppid())
+    if parent is None or _has_ended(
+        pidfd
+    ):  # the second look makes the first one sure: only a death gives us another parent
+        return
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # they are for the parent, whose end ends this
+    set_name("tenure-guardian")
+    channel.send(READY)
+    missed = _watch(channel, pidfd)
+    if missed:
+        _end(parent, pidfd, missed)
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _watch(channel: socket.socket, pidfd: int) -> list[str]:
+    """The elections whose deadline has passed; none when the parent has gone, or wants no guardian any more."""
+    clock = BootClock()
+    deadlines: dict[int, tuple[int, str]] = {}
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    poll.register(pidfd, select.POLLIN)
+    while True:
+        wait_ns = min((at_ns for at_ns, _ in deadlines.values()), default=None)
+        if wait_ns is not None:
+            wait_ns = max(0, min(wait_ns - clock.now_ns(), _PATROL_NS))
+        ready = dict(poll.poll(None if wait_ns is None else -(-wait_ns // _NS_PER_MS)))
+        if pidfd in ready or not _heard(channel, deadlines):
+            return []
+        now_ns = clock.now_ns()
+        missed = [election for at_ns, election in deadlines.values() if at_ns <= now_ns]
+        if missed:
+            return missed
+
+
+def _heard(channel: socket.socket, deadlines: dict[int, tuple[int, str]]) -> bool:
+    """Take all orders that wait; False where no more can come."""
+    while True:
+        try:
+            packet = channel.recv(PACKET_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if not packet:
+            return False
+        tenure, at_ns = _ORDER.unpack_from(packet)
+        if at_ns == _NONE:
+            deadlines.pop(tenure, None)
+        else:
+            deadlines[tenure] = (at_ns, packet[_ORDER.size :].decode())
+
+
+def _end(parent: Process, pidfd: int, missed: list[str]) -> None:
+    """SIGKILL to the parent and all its descendants. It is stopped first, so that it forks no more."""
+    ended = {identify(os.getpid())}
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGSTOP)
+    for _ in range(_ROUNDS):
+        if identify(parent.pid) != parent:  # somebody else has ended it: its number may be another's
+            break
+        found = set(descendants(parent.pid)) - ended
+        if not found:
+            break
+        for process in found:
+            send(process, signal.SIGKILL)
+        ended |= found
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    who, what = f"process {parent.pid}", ", ".join(sorted(set(missed)))
+    with contextlib.suppress(OSError):  # said afterwards: a full pipe must not keep it from killing
+        os.write(2, f"tenure: {who} passed its hard deadline as leader of {what} and was killed\n".encode())
