@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 import msgspec
@@ -101,6 +100,8 @@ def decoded(scheme: str, text: str, *, quoted: bool = True) -> str:
 
 def nearest(word: str, among: Collection[str], form: str = "{}") -> str:
     """A hint at the word that was probably meant, or an empty text."""
+    from difflib import get_close_matches  # only who mistypes pays for it; a standby has this module twice
+
     close = get_close_matches(word, among, n=1)
     return f"; did you mean {form.format(close[0])}?" if close else ""
 

@@ -16,7 +16,6 @@ import errno
 import fcntl
 import logging
 import os
-import secrets
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -128,7 +127,7 @@ class FileMarks:
         os.makedirs(self._directory, exist_ok=True)
         for path_made in reversed(made):
             sync_directory(os.path.dirname(path_made))
-        temporary = f"{self._directory}/.new-{secrets.token_hex(8)}"
+        temporary = f"{self._directory}/.new-{os.urandom(8).hex()}"
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             steps.write_whole(fd, image(0), 0)
