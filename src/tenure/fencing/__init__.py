@@ -21,20 +21,40 @@ Each keeps one high-water mark for each election. An act may begin if its token 
 
 from __future__ import annotations
 
-from tenure.fencing.gate import Admission, FenceGate
-from tenure.fencing.http import AsgiFence, WsgiFence, token_headers
-from tenure.fencing.sql import PSYCOPG, SQLITE, Dialect, SqlFence
-from tenure.fencing.stamping import Fence
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "PSYCOPG",
-    "SQLITE",
-    "Admission",
-    "AsgiFence",
-    "Dialect",
-    "Fence",
-    "FenceGate",
-    "SqlFence",
-    "WsgiFence",
-    "token_headers",
-]
+if TYPE_CHECKING:
+    from tenure.fencing.gate import Admission as Admission
+    from tenure.fencing.gate import FenceGate as FenceGate
+    from tenure.fencing.http import AsgiFence as AsgiFence
+    from tenure.fencing.http import WsgiFence as WsgiFence
+    from tenure.fencing.http import token_headers as token_headers
+    from tenure.fencing.sql import PSYCOPG as PSYCOPG
+    from tenure.fencing.sql import SQLITE as SQLITE
+    from tenure.fencing.sql import Dialect as Dialect
+    from tenure.fencing.sql import SqlFence as SqlFence
+    from tenure.fencing.stamping import Fence as Fence
+
+_HOMES = {
+    "tenure.fencing.gate": ("Admission", "FenceGate"),
+    "tenure.fencing.http": ("AsgiFence", "WsgiFence", "token_headers"),
+    "tenure.fencing.sql": ("PSYCOPG", "SQLITE", "Dialect", "SqlFence"),
+    "tenure.fencing.stamping": ("Fence",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605  every name is a string; a test resolves each of them
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for: every election looks in here, and most have no fence."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'tenure.fencing' has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
