@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -137,8 +136,7 @@ def test_L26_a_forked_child_does_not_keep_the_acts_of_a_dead_parent_inside(tmp_p
     def parent() -> None:
         with FenceGate(tmp_path).admit(1, E):
             if os.fork() == 0:
-                time.sleep(LIMIT_S)  # outlives the test's look; ended below with its group
-                os._exit(0)
+                signal.pause()  # until it is ended below, with its group
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def lead_a_group() -> None:

@@ -145,6 +145,8 @@ def test_a_fence_gets_no_more_than_half_of_what_the_grant_has_left(
     fence = Silent()
 
     class Noted:
+        """What the stamping gives, noting how long it is waited for."""
+
         def __init__(self, real: Any) -> None:
             self._real = real
 
@@ -179,6 +181,53 @@ def test_a_tenure_lost_while_its_fences_were_stamped_is_campaigned_on(stage: Sta
 
     play(main)
     assert fence.stamped == [(1, "e"), (2, "e")]
+
+
+@pytest.mark.parametrize("front", ["asyncio", "blocking"])
+def test_a_tenure_lost_while_a_fence_failed_is_campaigned_on(stage: Stage, play: Play, front: str) -> None:
+    """A newer leader has stamped it meanwhile, as it may: this one was deposed, which is no error of its fence."""
+    gate = FenceGate()
+
+    class Deposing(Notes):
+        def stamp(self, bearer: int, election: str, /) -> None:
+            if bearer == 1:
+                stage.service.revoke("e")
+                gate.stamp(2, "e")
+                wait_until(lambda: "Lost" in kinds(notices))
+            gate.stamp(bearer, election)
+
+    async def main() -> int:
+        if front == "blocking":
+            return await asyncio.to_thread(leads)
+        async with stage.election(fences=[Deposing()]).lead() as tenure:
+            return tenure.token
+
+    def leads() -> int:
+        with stage.blocking(fences=[Deposing()]).lead() as tenure:
+            return tenure.token
+
+    with heard() as notices:
+        assert play(main) == 2
+
+
+def test_a_loop_that_is_closed_while_a_fence_hangs_hears_no_more_of_it(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the fence says in the end, nobody is there to be told, and nothing complains."""
+    fence = Silent()
+
+    async def main() -> None:
+        task = asyncio.create_task(stage.election(fences=[fence]).lead().__aenter__())
+        await until(fence.asked.is_set)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    fence.let_go.set()
+    wait_until(lambda: not any(thread.name == "tenure-stamp-e" for thread in threading.enumerate()))
+
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert fence.stamped == [(1, "e")]
 
 
 def test_a_task_cancelled_while_its_fences_are_stamped_gives_the_tenure_back(stage: Stage, play: Play) -> None:

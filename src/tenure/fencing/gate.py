@@ -52,8 +52,9 @@ class FenceGate:
     def stamp(self, bearer: Hold | int, election: str | None = None) -> None:
         """Refuse everything older from now on; `Election(..., fences=[gate])` does it before its body begins.
 
-        It does not wait for older acts that are inside: newer acts will. Raises StaleToken if a greater token was
-        seen, NotStamped if the gate's file was in use for `wait` seconds, and BackendError where it cannot be used.
+        It does not wait for older acts that are inside: newer acts will. It may wait for a disk, so in a task give it
+        a thread: `await asyncio.to_thread(gate.stamp, tenure)`. Raises StaleToken if a greater token was seen,
+        NotStamped if the gate's file was in use for `wait` seconds, and BackendError where it cannot be used.
         """
         name, token = borne(bearer, election)
         rounds = _Rounds(self.wait_s)

@@ -7,6 +7,7 @@ transaction that a paused leader holds open, so it has a thread of its own; the 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
@@ -21,6 +22,14 @@ MOST_STUCK = 4
 """So many threads may hang in a fence before no other is begun."""
 
 _stuck = threading.BoundedSemaphore(MOST_STUCK)
+
+
+def _forked() -> None:
+    global _stuck  # noqa: PLW0603  the threads that hang stayed with the parent
+    _stuck = threading.BoundedSemaphore(MOST_STUCK)
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Fence(Protocol):
@@ -45,15 +54,23 @@ def checked_fences(fences: object) -> tuple[Fence, ...]:
 
 
 async def stamp_all(fences: tuple[Fence, ...], tenure: Hold) -> NotStamped | None:
-    """Stamp every fence with the token of `tenure`; what went wrong, if something did."""
+    """Stamp every fence with the token of `tenure`; what went wrong, if something did while the tenure was valid.
+
+    Of one that was lost meanwhile the caller must not begin the body anyway, and campaigns on.
+    """
     if not fences:
         return None
     begun = _begun(fences, tenure)
     if isinstance(begun, NotStamped):
         return begun
+    limit_s = _limit_s(tenure)
     future = asyncio.wrap_future(begun)
-    await asyncio.wait([future], timeout=_limit_s(tenure))
-    return future.result() if future.done() else _late(tenure)
+    try:
+        await asyncio.wait([future], timeout=limit_s)
+        failure = future.result() if future.done() else _late(tenure, limit_s)
+    finally:
+        future.cancel()  # nobody looks at it any more, and its loop may be closed before the fence answers
+    return failure if tenure.is_valid() else None
 
 
 def stamp_all_blocking(fences: tuple[Fence, ...], tenure: Hold) -> NotStamped | None:
@@ -63,10 +80,12 @@ def stamp_all_blocking(fences: tuple[Fence, ...], tenure: Hold) -> NotStamped | 
     begun = _begun(fences, tenure)
     if isinstance(begun, NotStamped):
         return begun
+    limit_s = _limit_s(tenure)
     try:
-        return begun.result(_limit_s(tenure))
+        failure = begun.result(limit_s)
     except TimeoutError:
-        return _late(tenure)
+        failure = _late(tenure, limit_s)
+    return failure if tenure.is_valid() else None
 
 
 def _limit_s(tenure: Hold) -> float:
@@ -80,6 +99,7 @@ def _begun(fences: tuple[Fence, ...], tenure: Hold) -> Future[NotStamped | None]
             tenure.election, tenure.token, f"{MOST_STUCK} earlier tries hang in a fence; look at its disk"
         )
     future: Future[NotStamped | None] = Future()
+    future.set_running_or_notify_cancel()  # what was begun goes on to its end, whoever waits for it
 
     def work() -> None:
         try:
@@ -115,10 +135,10 @@ def _failed(tenure: Hold, detail: str, cause: BaseException) -> NotStamped:
     return failure
 
 
-def _late(tenure: Hold) -> NotStamped:
+def _late(tenure: Hold, limit_s: float) -> NotStamped:
     return NotStamped(
         tenure.election,
         tenure.token,
-        f"its fences did not answer within {_limit_s(tenure):.3g} s; one may wait for an act or a transaction that a "
+        f"its fences did not answer within {limit_s:.3g} s; one may wait for an act or a transaction that a "
         "paused process has open",
     )
