@@ -44,8 +44,7 @@ class Election(Front):
     min_grade       refuse a backend below this grade: "A", "B" or "C"
     scope           refuse a backend that elects within less than "process", "user", "host" or "cluster"
     on_overrun      work that will not stop: "report" it, or "exit" the process with code 75
-    guard           "process": another process ends this one, and all that it started, by SIGKILL at the hard deadline
-                    of a tenure, even if it was stopped; needs a lease. None: nobody does
+    guard           "process": another one kills this process at a hard deadline, even a stopped one; needs a lease
     takeover_delay  wait so long before leading after a leader that ended without saying so
     fences          told of each new token before the body begins; see `tenure.fencing`
 
