@@ -9,14 +9,14 @@ The layers, each importing only what stands below it (checked by import-linter):
 
     cli, demo             the command, and what it shows
     testing               an election for the tests of users' own code
-    blocking              the same without asyncio
+    blocking | health     the same without asyncio | who is alive, ready, leading, over HTTP
     election              Election: lead, run, stand, watch, ask
     body, signals, views  what a loss does to a task; ending on a signal; watching
     options               what an election was made with
     keeper | supervise    drives holders on its thread | guards a job's processes
     fencing               refuses a stale leader's acts by their token
-    backends              who is elected is their word
-    announcer | render    tells what happened | draws it
+    backends | metrics    who is elected is their word | what happened, in numbers
+    announcer | lag | render  tells what happened | whether loops turn | draws it
     audit | handle        judges tenures | what user code holds
     holding               the law: when to renew, when to stop, when to let go (pure)
     clock, durations, errors
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from tenure.errors import Reason as Reason
     from tenure.errors import StaleToken as StaleToken
     from tenure.errors import TenureError as TenureError
+    from tenure.health.service import Health as Health
+    from tenure.health.service import serve_health as serve_health
     from tenure.holding.phases import State as State
     from tenure.signals import resign_on as resign_on
     from tenure.views import Led as Led
@@ -74,6 +76,7 @@ _HOMES = {
         "StaleToken",
         "TenureError",
     ),
+    "tenure.health.service": ("Health", "serve_health"),
     "tenure.holding.phases": ("State",),
     "tenure.signals": ("resign_on",),
     "tenure.views": ("Led", "Unknown", "Vacant", "View"),

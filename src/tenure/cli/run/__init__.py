@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,8 @@ from tenure.supervise.deadline_file import check_place
 from tenure.supervise.processes import identify
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from tenure.cli.run.policy import Restart
 
 KILL_S = 0.5
@@ -60,6 +62,7 @@ class _Run(click.Command):
 @click.option("--wait", "wait", type=DURATION, help="Give up with 124 when not elected for so long.")
 @click.option("--no-wait", is_flag=True, help="Give up at once with 124 when somebody else leads.")
 @click.option("--on-lost", metavar="CMD", help="A shell command to run after a loss, when the job has ended.")
+@click.option("--http", metavar="HOST:PORT", help="Serve health and metrics there, such as 127.0.0.1:8080.")
 @talk_options
 def command(  # noqa: PLR0917  click hands over every option by name
     name: str,
@@ -76,6 +79,7 @@ def command(  # noqa: PLR0917  click hands over every option by name
     wait: float | None,
     no_wait: bool,
     on_lost: str | None,
+    http: str | None,
 ) -> None:
     """Lead election NAME and run COMMAND meanwhile; stand by while somebody else leads.
 
@@ -113,10 +117,27 @@ def command(  # noqa: PLR0917  click hands over every option by name
             quiet=is_quiet(),
         )
         job_grace_s = election.grace_s * 0.9 if grace is None else grace
-        code = asyncio.run(Wrapper(guardian, election, command_line, policy, job_grace_s).main())
+        work = Wrapper(guardian, election, command_line, policy, job_grace_s).main()
+        code = asyncio.run(work if http is None else _served(work, http, quiet=policy.quiet))
     finally:
         guardian.close()
     sys.exit(code)
+
+
+async def _served(work: Coroutine[Any, Any, int], address: str, *, quiet: bool) -> int:
+    """Do `work` while health is served; imported here, because a standby that does not serve need not have it."""
+    from tenure.cli.exits import say
+    from tenure.health import serve_health
+
+    try:
+        health = serve_health(address)
+    except BaseException:  # it goes on as it is: what was never begun must not be warned of
+        work.close()
+        raise
+    async with health:
+        if not quiet:
+            say(f"serving health at {health.url}")
+        return await work
 
 
 def _prepare(program: str, at: str | None) -> None:
