@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tenure import ConfigurationError, NotAdmitted, StaleToken
 from tenure.blocking import Election
 from tenure.fencing import FenceGate
 from tenure.fencing.file import FileMarks
-from tenure.fencing.marks import Obstacle, Visit
+from tenure.fencing.marks import MemoryMarks, Obstacle, Visit
 from tests.election.stage import LIMIT_S, InThread, Play, Stage, until, wait_until
 from tests.fencing.conftest import Gates
 
@@ -157,6 +158,28 @@ def test_an_act_that_nobody_holds_any_more_is_over(gates: Gates) -> None:
 
     with gate.admit(2, E):
         pass
+
+
+def test_an_act_may_be_left_by_the_garbage_collector_in_the_middle_of_another_ones_step(
+    gates: Gates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs on whichever thread allocates, also on the one that has the lock: leaving must not want that."""
+    gate = gates(wait=LIMIT_S)
+    abandoned = gate.admit(1, E)
+    abandoned.__enter__()
+    for marks in (MemoryMarks, FileMarks):
+
+        def collect(self: object, *arguments: object, real: Any = marks.__dict__["_raise"]) -> None:
+            abandoned.leave()
+            real(self, *arguments)
+
+        monkeypatch.setattr(marks, "_raise", collect)
+
+    def newer() -> int:
+        with gate.admit(2, E) as token:
+            return token
+
+    assert InThread(newer).outcome() == 2
 
 
 def test_a_tenure_brings_its_token_and_the_name_of_its_election(gates: Gates, stage: Stage) -> None:

@@ -374,7 +374,7 @@ MUTANTS = [
         test_file.test_L26_a_forked_child_does_not_keep_the_acts_of_a_dead_parent_inside,
     ),
     Mutant(let_children_leave, test_file.test_L26_a_forked_child_has_no_part_in_its_parents_acts),
-    Mutant(check_and_commit, test_sql.test_the_check_holds_until_the_commit),
+    Mutant(check_and_commit, test_sql.test_a_database_that_a_paused_leader_holds_is_the_drivers_error),
     Mutant(look_without_raising, test_sql.test_L16_an_older_token_is_refused_and_its_write_undone),
     Mutant(
         check_whatever_the_transaction_is,

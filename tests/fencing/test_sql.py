@@ -38,9 +38,11 @@ def database(tmp_path: Path) -> Iterator[Connect]:
         SqlFence().create(connection)
         SqlFence().create(connection)  # where it is there already nothing happens
         connection.execute("CREATE TABLE book (token INTEGER)")
-    yield connect
-    for connection in opened:
-        connection.close()
+    try:
+        yield connect
+    finally:
+        for connection in opened:
+            connection.close()
 
 
 @pytest.fixture

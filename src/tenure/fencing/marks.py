@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -75,17 +75,20 @@ class MemoryMarks:
         self._changing = threading.Lock()
         self._highest: dict[str, int] = {}
         self._inside: dict[str, Counter[int]] = {}
+        self._left: deque[tuple[str, int]] = deque()
+        """Acts that have ended. Leaving takes no lock: the garbage collector may do it, where the lock is held."""
         _MEMORIES.add(self)
 
     def enter(self, election: str, token: int) -> Visit | Obstacle:
         with self._changing:
             self._raise(election, token)
+            self._forget_who_left()
             inside = self._inside.setdefault(election, Counter())
             oldest = min(inside, default=token)
             if oldest < token:
                 return Obstacle(oldest)
             inside[token] += 1
-        return Visit(lambda: self._leave(inside, token))
+        return Visit(lambda: self._left.append((election, token)))
 
     def stamp(self, election: str, token: int) -> Obstacle | None:
         with self._changing:
@@ -101,8 +104,10 @@ class MemoryMarks:
             raise StaleToken(token, highest)
         self._highest[election] = token
 
-    def _leave(self, inside: Counter[int], token: int) -> None:
-        with self._changing:
+    def _forget_who_left(self) -> None:
+        while self._left:
+            election, token = self._left.popleft()
+            inside = self._inside[election]
             inside[token] -= 1
             if not inside[token]:
                 del inside[token]
@@ -111,6 +116,7 @@ class MemoryMarks:
         """In a forked child: whoever is inside stayed with the parent, and so did who was changing the marks."""
         self._changing = threading.Lock()
         self._inside.clear()
+        self._left.clear()
 
 
 _MEMORIES: weakref.WeakSet[MemoryMarks] = weakref.WeakSet()
