@@ -118,7 +118,7 @@ async def run(
                     return None
                 case Settling():
                     await alarm.settle(outcome)
-                    step = partial(contest.settle, once=once)
+                    step = contest.settle
                 case Wait():
                     eager = await alarm.pause(outcome)
                     step = contest.last if once else partial(contest.turn, eager=eager)

@@ -83,6 +83,7 @@ class Contest:
         self._sightings = sightings
         self._clock = sightings.clock
         self._seen = seen
+        self._once = False
         self._tenure: TenureFile | None = None
         self._clean = True
         self._missed_ns: int | None = None
@@ -109,6 +110,7 @@ class Contest:
 
     def first(self, *, once: bool) -> Outcome:
         """Try at once if nobody is ahead; otherwise queue, unless it is a single try."""
+        self._once = once
         try:
             ahead = self.line.is_anybody_ahead()
         except FileNotFoundError:
@@ -128,7 +130,7 @@ class Contest:
     def last(self) -> Outcome:
         """The second half of a single try, after those ahead had their time."""
         if self._tenure is not None:
-            return self.settle(once=True)
+            return self.settle()
         found = self._survey()
         return (self._attempt(found) if self._is_vacant(found) else None) or Declined()
 
@@ -150,7 +152,7 @@ class Contest:
         patience_s = 0.0 if front else PATIENCE_S + STEP_S * min(position - 1, FARTHEST)
         return Wait(until_ns=self._vacant_ns(found), patience_s=patience_s, blind=not watching)
 
-    def settle(self, *, once: bool = False) -> Outcome:
+    def settle(self) -> Outcome:
         """Stamp the tenure that was made, look whether it is still the last, and wait out all before it.
 
         The stamp and the look are one renewal, and the last of them is what the grant counts from.
@@ -159,7 +161,7 @@ class Contest:
         sent_ns = self._clock.now_ns()
         if not self._tenure.renew(sent_ns):
             self._give_back()  # this process slept for a lease, and somebody went on without it
-            return Declined() if once else self.turn(eager=False)
+            return Declined() if self._once else self.turn(eager=False)
         token = self._tenure.token
         before = survey(self.place, self._sightings, below=token)
         until_ns = max(before.over_ns, self._restored_ns())

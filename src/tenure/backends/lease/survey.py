@@ -11,10 +11,11 @@ from tenure.backends.lease import record, stamp
 from tenure.backends.lease.place import LeasePlace
 from tenure.backends.lease.sightings import LONG_AGO_NS, Sightings
 from tenure.backends.lease.stamp import Phase, Stamp
-from tenure.errors import BackendRefused
+from tenure.errors import BackendRefused, BackendUnreachable
 
 _LOOKS = 10
-"""Tenures that are removed while they are looked at were over; so many looks in a row are not spoilt by that."""
+"""The last tenure is removed only when later ones were made meanwhile: a process that is paused at so many looks in a
+row tries again later."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,7 @@ def survey(
 ) -> Survey:
     """Look at all tenures, at those below a token, or at one only; at holders and values only with `details`.
 
+    A tenure that is removed while it is looked at was waited out by a later one, unless it was the last.
     Raises BackendRefused where a tenure's stamp is damaged: nobody can tell whether its holder still leads.
     """
     for _ in range(_LOOKS):
@@ -77,17 +79,19 @@ def survey(
         found = _look(place, sightings, wanted, details=details)
         if found is not None:
             return found
-    raise BackendRefused(f"{place.tenures} changes faster than it can be read; what goes on there? Nothing was changed")
+    raise BackendUnreachable(f"{place.tenures} changes faster than this process can read it; try again later")
 
 
 def _look(place: LeasePlace, sightings: Sightings, tokens: list[int], *, details: bool) -> Survey | None:
-    """None where one of them was removed meanwhile."""
+    """None where the last of them was removed meanwhile."""
     found: list[Found] = []
     for token in reversed(tokens):
         try:
             fd = open_regular(place.path(token), os.O_RDONLY)
         except FileNotFoundError:
-            return None
+            if token == tokens[-1]:
+                return None
+            continue
         try:
             sight = stamp.read(fd)
             if sight is None:
