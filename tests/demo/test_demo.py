@@ -98,6 +98,9 @@ def test_our_ledger_is_clean_and_the_other_one_is_damaged(played: Played) -> Non
     assert ours["verdict"]["overlaps"] == ours["verdict"]["token_faults"] == ours["verdict"]["stale_acts"] == []
     assert ours["books"]["booked_twice"] == 0
     assert ours["books"]["paid"] == ours["books"]["balance"]
+    leased = played.data["leased"]
+    assert leased["verdict"]["overlaps"] == leased["verdict"]["token_faults"] == leased["verdict"]["stale_acts"] == []
+    assert leased["books"]["paid"] == leased["books"]["balance"]
     assert theirs["verdict"]["overlaps"] != []
     assert theirs["books"]["booked_twice"] > 0
 
@@ -117,6 +120,18 @@ def test_a_paused_leader_of_ours_is_waited_for(played: Played) -> None:
     assert pause["replaced_after_ns"] is None
     assert pause["idle_ns"] >= pause["to_ns"] - pause["from_ns"]
     assert "Nobody else had led" in " ".join(played.told.split())
+
+
+def test_L16_a_leader_paused_past_its_lease_is_replaced_and_its_late_write_refused(played: Played) -> None:
+    """It wakes with a payment on its way; the ledger has seen a greater token, and the strip shows where."""
+    leased = played.data["leased"]
+    pause, refusal = leased["pause"], leased["refusal"]
+    first, second, *_ = leased["verdict"]["tenures"]
+    assert refusal["token"] == first["token"] < second["token"]
+    assert pause["from_ns"] < second["opened_ns"] < pause["to_ns"] < refusal["at_ns"]
+    assert f"token {first['token']} is stale: {second['token']} was seen" in refusal["reason"]
+    assert leased["books"]["bookings"] == sum(tenure["acts"] for tenure in leased["verdict"]["tenures"])
+    assert "# refused" in played.told
 
 
 def test_L12_the_job_ends_with_our_wrapper_and_lives_on_without_the_other(played: Played) -> None:

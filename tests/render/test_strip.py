@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure.durations import NS_PER_S
-from tenure.render.strip import Bar, Note, Span, Strip
+from tenure.render.strip import Bar, Note, Refusal, Span, Strip
 
 
 def bar(lane: str, from_s: float, to_s: float, label: str = "", ending: str = "") -> Bar:
@@ -37,6 +37,19 @@ def test_a_strip_reads_like_this() -> None:
     assert strip.legend() == (
         "digits: tokens   X killed   ] ended   . paused   ! two leaders at once   ^ without a leader"
     )
+
+
+def test_an_act_that_was_refused_stands_in_its_lane_after_the_pause() -> None:
+    """Both go on after the bar: the tenure was over when its leader woke."""
+    strip = Strip(
+        [bar("ada", 0, 4, "1"), bar("bob", 4, 10, "2")],
+        pauses=[Span(from_ns=2 * NS_PER_S, to_ns=6 * NS_PER_S, lane="ada")],
+        refusals=[Refusal(lane="ada", at_ns=7 * NS_PER_S)],
+        width=25,
+        unicode=False,
+    )
+    assert strip.lines()[1:] == ["ada   1===....].... #", "bob           2==========]"]
+    assert strip.legend() == "digits: tokens   ] ended   . paused   # refused"
 
 
 def test_without_unicode_every_character_is_ascii() -> None:

@@ -35,7 +35,7 @@ def command(output: Format, no_unicode: bool) -> None:
 
 def _can_unicode(encoding: str | None) -> bool:
     try:
-        "┝━┥┄▲↑".encode(encoding or "ascii")
+        "┝━┥┄▲↑⊘".encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

@@ -1,7 +1,8 @@
-"""`tenure demo`: the same four accidents happen to two locks, and both ledgers are audited by the same rules.
+"""`tenure demo`: the same four accidents happen to two locks, a fifth to one with leases; one audit judges all ledgers.
 
 books          the SQLite ledger that only the leader may write: read, think, write
 worker         a candidate that uses the library
+fenced_worker  one with a lease, whose writes bear its token
 job            what runs under `tenure run`, and under the hand-written wrapper
 naive          the time-out lock that people write by hand
 naive_worker   a candidate that uses it
@@ -10,6 +11,7 @@ lifeline       none of these processes outlives the demonstration
 stage          the processes of one side, and waiting for what they do
 sides          what differs between the two: how to start, to retire, to look
 script         the accidents
+late_write     the fifth: a leader that is paused past its lease, and its late write
 findings       what came out: tenures, bookings, take-overs
 picture        the strip and the table, as text
 narrator       what is told while it runs

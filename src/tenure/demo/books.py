@@ -14,6 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from tenure import Tenure
+from tenure.fencing import SqlFence
+
 BUSY_S = 20.0
 """How long a write waits for another process's write."""
 _SCHEMA = """
@@ -59,12 +62,19 @@ def create(path: Path) -> None:
     """An empty ledger."""
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(_SCHEMA)
+        fence_of(path).create(connection)
+
+
+def fence_of(path: Path) -> SqlFence:
+    """What compares tokens in this ledger, for those who bring one."""
+    return SqlFence(lambda: sqlite3.connect(path, timeout=BUSY_S))
 
 
 class Books:
-    """One process's connection to the ledger."""
+    """One process's connection to the ledger; with a fence it takes what bears the greatest token, and nothing else."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fence: SqlFence | None = None) -> None:
+        self._fence = fence
         self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         # What the demonstration kills is processes, not machines: nothing needs to reach the disk.
         self._connection.execute("PRAGMA synchronous = OFF")
@@ -74,10 +84,15 @@ class Books:
         ((balance, last),) = self._connection.execute("SELECT balance, last_number FROM account").fetchall()
         return Draft(last + 1, amount_of(last + 1), balance)
 
-    def write(self, draft: Draft, who: str) -> None:
-        """Book it: the payment, and the balance that was read plus its amount."""
+    def write(self, draft: Draft, who: str, tenure: Tenure | None = None) -> None:
+        """Book it: the payment, and the balance that was read plus its amount.
+
+        Raises StaleToken, and books nothing, where the ledger has seen a newer leader's token.
+        """
         self._connection.execute("BEGIN IMMEDIATE")
         try:
+            if self._fence is not None and tenure is not None:
+                self._fence.check(self._connection, tenure)
             self._connection.execute("INSERT INTO payments VALUES (?, ?, ?)", (draft.number, draft.amount, who))
             self._connection.execute(
                 "UPDATE account SET balance = ?, last_number = ?", (draft.balance + draft.amount, draft.number)

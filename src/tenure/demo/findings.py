@@ -6,6 +6,7 @@ import msgspec
 
 from tenure.audit import Verdict, audit
 from tenure.demo.books import Books, BooksState
+from tenure.demo.late_write import LateWrite, Refusal
 from tenure.demo.script import Pause, Script, TakeOver
 
 
@@ -18,6 +19,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     take_overs: tuple[TakeOver, ...]
     pause: Pause
     killed_pids: tuple[int, ...]
+    refusal: Refusal | None = None
+    """The late write of a paused leader, where the ledger compares tokens."""
 
     @property
     def is_clean(self) -> bool:
@@ -30,7 +33,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.verdict.overlaps) and not self.books.is_right
 
 
-def judge(script: Script) -> Findings:
+def judge(script: Script | LateWrite) -> Findings:
     """Audit one side after its script was played."""
     stage = script.side.stage
     books = Books(stage.books_path)
@@ -46,13 +49,16 @@ def judge(script: Script) -> Findings:
         take_overs=tuple(script.take_overs),
         pause=script.pause,
         killed_pids=tuple(sorted(script.killed_pids)),
+        refusal=script.refusal if isinstance(script, LateWrite) else None,
     )
 
 
-def failure_of(ours: Findings, theirs: Findings) -> str:
+def failure_of(ours: Findings, leased: Findings, theirs: Findings) -> str:
     """What the demonstration failed to show, or an empty text."""
-    if not ours.is_clean:
+    if not ours.is_clean or not leased.is_clean:
         return "tenure's own ledger is not clean: this is a defect, please report it with the text above"
+    if leased.refusal is None:
+        return "no late write was refused: this is a defect, please report it with the text above"
     if not theirs.is_damaged:
         return "the hand-written lock survived this time; that is luck, and not what this demonstration claims"
     return ""

@@ -9,29 +9,32 @@ from tenure.audit.verdict import in_words
 from tenure.demo.findings import Findings
 from tenure.demo.narrator import WIDTH
 from tenure.demo.sides import WRAPPED
-from tenure.render.strip import Bar, Note, Span, Strip
+from tenure.render.strip import Bar, Note, Refusal, Span, Strip
 
 _COLUMNS = (28, 24)
 
 
 def strip_of(findings: Findings, *, unicode: bool) -> list[str]:
     """The tenures of one side, with a legend below."""
-    verdict, pause = findings.verdict, findings.pause
+    verdict, pause, refusal = findings.verdict, findings.pause, findings.refusal
     strip = Strip(
         [_bar(tenure, findings.killed_pids) for tenure in verdict.tenures],
         pauses=[Span(from_ns=pause.from_ns, to_ns=pause.to_ns, lane=pause.candidate)],
         overlaps=[Span(from_ns=overlap.from_ns, to_ns=overlap.to_ns) for overlap in verdict.overlaps],
         gaps=[Note(at_ns=gap.after.opened_ns, text=in_words(gap.most_ns)) for gap in verdict.gaps],
+        refusals=[] if refusal is None else [Refusal(lane=refusal.candidate, at_ns=refusal.at_ns)],
         width=WIDTH,
         unicode=unicode,
     )
     return [*strip.lines(), f"  {strip.legend()}"]
 
 
-def comparison(ours: Findings, theirs: Findings) -> list[str]:
-    """A table: what each side is asked, and what both answer."""
+def comparison(ours: Findings, leased: Findings, theirs: Findings) -> list[str]:
+    """A table: what each side is asked, and what they answer; `leased` where the other one of ours keeps its leader."""
     rows = [("", "tenure", "time-out lock")]
     rows += [(question, answer(ours), answer(theirs)) for question, answer in _QUESTIONS]
+    rows.append(("  with a lease", _when_paused(leased), ""))
+    rows.append(("  its write, when it wakes", _late_write(leased), "booked twice"))
     lines = ["".join((f"{row[0]:<{_COLUMNS[0]}}", f"{row[1]:<{_COLUMNS[1]}}", row[2])).rstrip() for row in rows]
     return lines + (["* with the start of its job, a new interpreter"] if any("*" in line for line in lines) else [])
 
@@ -73,7 +76,14 @@ def _after(accident: str) -> Callable[[Findings], str]:
 
 def _when_paused(findings: Findings) -> str:
     replaced_ns = findings.pause.replaced_after_ns
-    return f"waits ({in_words(findings.pause.idle_ns)})" if replaced_ns is None else "a second leader"
+    if replaced_ns is None:
+        return f"waits ({in_words(findings.pause.idle_ns)})"
+    return f"the next after {in_words(replaced_ns)}" if findings.refusal is not None else "a second leader"
+
+
+def _late_write(findings: Findings) -> str:
+    refusal = findings.refusal
+    return "" if refusal is None else f"refused: token {refusal.token} is old"
 
 
 def _times(number: int) -> str:

@@ -66,7 +66,7 @@ class Script:
             self._start(candidate)
         pids = ", ".join(f"{actor.candidate} {actor.process.pid}" for actor in self._actors.values())
         tell(f"three candidates stand: {pids}; {WRAPPED}'s job runs under {self.side.wrapper}")
-        tell(f"{_named(leader)} leads and books payments")
+        tell(f"{named(leader)} leads and books payments")
         self._kill(self._work())
         todo = {"resign", "wrapper"}
         for _ in range(_ROUNDS):
@@ -173,20 +173,20 @@ class Script:
             followed = (
                 f"was elected {in_words(elected_after_ns)} later, and its job ran after {in_words(started_ns)} more"
             )
-        self._narrator.tell(f"{deed}; next leader {_named(successor)} {followed}")
+        self._narrator.tell(f"{deed}; next leader {named(successor)} {followed}")
 
     def _pause(self, leader: Opened) -> None:
         stage, tell = self._stage, self._narrator.tell
         self._narrator.scene("the leader is frozen, and wakes")
         actor = stage.actor_of(leader)
         frozen_ns = stage.freeze(actor, *stage.directory.glob("lock.sqlite"))
-        tell(f"paused {_named(leader)} with SIGSTOP in the middle of a payment")
+        tell(f"paused {named(leader)} with SIGSTOP in the middle of a payment")
         stage.until(lambda: stage.now_ns() - frozen_ns > PAUSE_NS, "the pause lasts")
         successor: Opened | None = None
         if self.side.replaces_paused:
             successor = stage.wait_leader(after_ns=frozen_ns)
             stage.wait_booked(successor.pid, FEW, since_ns=successor.at_ns)
-            tell(f"after {in_words(successor.at_ns - frozen_ns)} {_named(successor)} leads and books payments")
+            tell(f"after {in_words(successor.at_ns - frozen_ns)} {named(successor)} leads and books payments")
         resumed_ns = stage.resume(actor)
         stage.wait_booked(leader.pid, 1, since_ns=resumed_ns)
         wrote = stage.acts(leader.pid, resumed_ns)[0]
@@ -210,5 +210,6 @@ class Script:
         return max((later - earlier for earlier, later in pairwise(around)), default=0)
 
 
-def _named(leader: Opened) -> str:
+def named(leader: Opened) -> str:
+    """The leader with its token, if it has one."""
     return f"{leader.candidate} (token {leader.token})" if leader.token else leader.candidate

@@ -17,26 +17,28 @@ import msgspec
 from tenure.backends.file import filesystems
 from tenure.demo import picture
 from tenure.demo.findings import Findings, failure_of, judge
+from tenure.demo.late_write import LateWrite
 from tenure.demo.narrator import Narrator
 from tenure.demo.script import Script
-from tenure.demo.sides import NaiveSide, Side, TenureSide
+from tenure.demo.sides import LeasedSide, NaiveSide, Side, TenureSide
 from tenure.demo.stage import ShowStopped, Stage
 from tenure.errors import BackendRefused
 from tenure.supervise.processes import Process, become_subreaper, children_of, identify
 
 _INTRODUCTION = (
     "Three processes stand ready to book payments into one SQLite ledger, and only one of them, the leader, may do so "
-    "at a time. Whoever leads is killed, told to resign, killed in its wrapper, and frozen: first with tenure, then "
-    "with the time-out lock that people write by hand. These are real processes and real signals, and both ledgers are "
-    "audited by the same rules."
+    "at a time. Whoever leads is killed, told to resign, killed in its wrapper, and frozen: first with tenure, once "
+    "more with a lease, then with the time-out lock that people write by hand. These are real processes and real "
+    "signals, and all ledgers are audited by the same rules."
 )
 _NEXT = ("tenure run nightly -- sh -c 'echo I lead; sleep 60'", "tenure status nightly")
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Both sides; `failure` says what did not happen as it should, or is empty."""
+    """All sides; `failure` says what did not happen as it should, or is empty."""
 
     ours: Findings | None
+    leased: Findings | None
     theirs: Findings | None
     failure: str
 
@@ -46,7 +48,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def show(narrator: Narrator, *, unicode: bool) -> Outcome:
-    """Play both sides and tell about it; nothing is left behind, however it ends. Takes about half a minute."""
+    """Play all sides and tell about it; nothing is left behind, however it ends. Takes about half a minute."""
     logging.getLogger("tenure").addHandler(logging.NullHandler())  # what is worth saying here, the narrator says
     narrator.line(narrator.styled("tenure demo: of many processes, exactly one leads", bold=True))
     narrator.line()
@@ -54,19 +56,23 @@ def show(narrator: Narrator, *, unicode: bool) -> Outcome:
     sides: list[Findings] = []
     try:
         with _ending_on_signals():
-            sides.append(_side("1  ", TenureSide, narrator))
-            sides.append(_side("2  ", NaiveSide, narrator))
+            sides.append(_side("1  ", TenureSide, Script, narrator))
+            sides.append(_side("2  ", LeasedSide, LateWrite, narrator))
+            sides.append(_side("3  ", NaiveSide, Script, narrator))
     except BrokenPipeError:
         raise  # nobody reads any more: an affair of the command line, not of the demonstration
     except (ShowStopped, BackendRefused, OSError) as error:
-        ours = sides[0] if sides else None
-        return Outcome(ours=ours, theirs=None, failure=f"the demonstration could not be played to its end: {error}")
-    ours, theirs = sides
-    _conclude(narrator, ours, theirs, unicode=unicode)
-    return Outcome(ours=ours, theirs=theirs, failure=failure_of(ours, theirs))
+        ours, leased, *_ = [*sides, None, None]
+        failure = f"the demonstration could not be played to its end: {error}"
+        return Outcome(ours=ours, leased=leased, theirs=None, failure=failure)
+    ours, leased, theirs = sides
+    _conclude(narrator, ours, leased, theirs, unicode=unicode)
+    return Outcome(ours=ours, leased=leased, theirs=theirs, failure=failure_of(ours, leased, theirs))
 
 
-def _side(number: str, make: type[TenureSide | NaiveSide], narrator: Narrator) -> Findings:
+def _side(
+    number: str, make: type[TenureSide | NaiveSide], play: type[Script | LateWrite], narrator: Narrator
+) -> Findings:
     become_subreaper()  # a wrapper that was killed leaves its orphans to us, so that we can see them end
     before = frozenset(filter(None, map(identify, children_of(os.getpid()))))
     directory = Path(tempfile.mkdtemp(prefix="tenure-demo-", dir=_place()))
@@ -74,7 +80,7 @@ def _side(number: str, make: type[TenureSide | NaiveSide], narrator: Narrator) -
         with _stage(directory, before) as stage:
             side: Side = make(stage)
             narrator.heading(f"{number}{side.title}")
-            script = Script(side, narrator)
+            script = play(side, narrator)
             try:
                 script.play()
             finally:
@@ -113,19 +119,19 @@ def _place() -> Path:
     return places[0]
 
 
-def _conclude(narrator: Narrator, ours: Findings, theirs: Findings, *, unicode: bool) -> None:
+def _conclude(narrator: Narrator, ours: Findings, leased: Findings, theirs: Findings, *, unicode: bool) -> None:
     narrator.heading("Tenures")
-    for findings in (ours, theirs):
+    for findings in (ours, leased, theirs):
         narrator.line()
         narrator.line(f"  {findings.title}")
         for line in picture.strip_of(findings, unicode=unicode):
             narrator.line(narrator.styled(line, fg="red") if line.startswith("both") else line)
     narrator.heading("Side by side")
     narrator.line()
-    for line in picture.comparison(ours, theirs):
+    for line in picture.comparison(ours, leased, theirs):
         narrator.line(line)
     narrator.heading("The audit's verdict")
-    for findings in (ours, theirs):
+    for findings in (ours, leased, theirs):
         narrator.line()
         colour = "green" if findings.is_clean else "red"
         narrator.line(narrator.styled(f"{findings.title}: {'clean' if findings.is_clean else 'damaged'}", fg=colour))
@@ -133,7 +139,9 @@ def _conclude(narrator: Narrator, ours: Findings, theirs: Findings, *, unicode: 
     narrator.line()
     narrator.paragraph(
         "Truth to tell: a paused leader of file:// keeps the lock, so nobody replaces it until it goes on or dies. "
-        "Nothing is damaged, and nothing is done meanwhile. A backend with leases replaces it."
+        "Nothing is damaged, and nothing is done meanwhile. lease:// replaces it; but a process that is paused between "
+        "its last look and its write wakes with that write, and no lock can stop it: what is written to has to compare "
+        "tokens."
     )
     narrator.heading("Now you, in two terminals")
     for command in _NEXT:

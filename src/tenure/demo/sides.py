@@ -18,6 +18,8 @@ ELECTION = "payments"
 WRAPPED = "cy"
 """The candidate whose payments are booked by a job under a wrapper; the others use the library, or the lock, itself."""
 CANDIDATES = ("ada", "bob", WRAPPED)
+LEASE_S = 1.0
+"""As short as lease:// allows."""
 _MODULE = (sys.executable, "-P", "-m")  # -P: nothing is imported from the directory in which somebody tries this
 
 
@@ -54,10 +56,11 @@ class TenureSide:
     title = "tenure, on file://"
     wrapper = "`tenure run`"
     replaces_paused = False
+    scheme, options, worker = "file", "", "tenure.demo.worker"
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.url = f"file://{stage.directory}/elections"
+        self.url = f"{self.scheme}://{stage.directory}/elections{self.options}"
         self._election = Election(ELECTION, at=self.url, candidate="the-demonstration")
         self._ending = ExitStack()
         self._views = self._ending.enter_context(self._election.watch())
@@ -70,7 +73,7 @@ class TenureSide:
             command = [*_MODULE, "tenure", "run", ELECTION, "--at", self.url, "--candidate", candidate, "--grace", "5s"]
             command += ["--", *_job(stage)]
         else:
-            command = [*_MODULE, "tenure.demo.worker", self.url, ELECTION, candidate, *_paths(stage)]
+            command = [*_MODULE, self.worker, self.url, ELECTION, candidate, *_paths(stage)]
         actor = stage.start(candidate, command, is_wrapper=candidate == WRAPPED)
         stage.until(lambda: self._stands(actor), f"{candidate} stands for {ELECTION}")
         return actor
@@ -100,6 +103,14 @@ class TenureSide:
         if leader is not None and leader.candidate == actor.candidate:
             return True
         return any(standing.candidate == actor.candidate for standing in self._election.candidates())
+
+
+class LeasedSide(TenureSide):
+    """The library on lease://, and a ledger that compares tokens."""
+
+    title = f"tenure, on lease:// ({LEASE_S:g} s), with a fence in the ledger"
+    replaces_paused = True
+    scheme, options, worker = "lease", f"?lease={LEASE_S:g}s", "tenure.demo.fenced_worker"
 
 
 class NaiveSide:

@@ -43,6 +43,13 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     lane: str = ""
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """An act that was refused because of its token, in the lane of who tried it."""
+
+    lane: str
+    at_ns: int
+
+
 class Note(msgspec.Struct, frozen=True, kw_only=True):
     """A few words at an instant."""
 
@@ -60,10 +67,11 @@ class Glyphs(msgspec.Struct, frozen=True, kw_only=True):
     ended: str
     both: str
     here: str
+    refused: str
 
 
-UNICODE = Glyphs(start="┝", body="━", paused="┄", killed="X", ended="┥", both="▲", here="↑")
-ASCII = Glyphs(start="[", body="=", paused=".", killed="X", ended="]", both="!", here="^")
+UNICODE = Glyphs(start="┝", body="━", paused="┄", killed="X", ended="┥", both="▲", here="↑", refused="⊘")
+ASCII = Glyphs(start="[", body="=", paused=".", killed="X", ended="]", both="!", here="^", refused="#")
 
 
 class Strip:
@@ -76,6 +84,7 @@ class Strip:
         pauses: Sequence[Span] = (),
         overlaps: Sequence[Span] = (),
         gaps: Sequence[Note] = (),
+        refusals: Sequence[Refusal] = (),
         width: int = 80,
         unicode: bool = True,
     ) -> None:
@@ -84,12 +93,14 @@ class Strip:
         self._pauses = pauses
         self._overlaps = overlaps
         self._gaps = gaps
+        self._refusals = refusals
         self._glyphs = UNICODE if unicode else ASCII
         self._lanes = list(dict.fromkeys(bar.lane for bar in bars))
         self._margin = max(len(name) for name in (*self._lanes, "both")) + 2
         self._columns = max(MIN_COLUMNS, width - self._margin)
         self._from_ns = min(bar.from_ns for bar in bars)
-        self._length_ns = max(1, max(bar.to_ns for bar in bars) - self._from_ns)
+        ends_ns = [bar.to_ns for bar in bars] + [refusal.at_ns for refusal in refusals]
+        self._length_ns = max(1, max(ends_ns) - self._from_ns)
 
     def lines(self) -> list[str]:
         """The picture: axis, lanes, and, where there are any, overlaps and gaps."""
@@ -111,6 +122,8 @@ class Strip:
             parts.append(f"{glyphs.ended} ended")
         if self._pauses:
             parts.append(f"{glyphs.paused} paused")
+        if self._refusals:
+            parts.append(f"{glyphs.refused} refused")
         if self._overlaps:
             parts.append(f"{glyphs.both} two leaders at once")
         if self._gaps:
@@ -145,6 +158,13 @@ class Strip:
                     row[column] = glyphs.paused
             row[last] = glyphs.killed if bar.ending == "killed" else glyphs.ended
             _put(row, first, bar.label or glyphs.start)
+        for pause in (
+            pause for pause in self._pauses if pause.lane == lane
+        ):  # also after its tenure, where it had to end
+            for column in range(self._column(pause.from_ns), self._column(pause.to_ns) + 1):
+                row[column] = glyphs.paused if row[column] == " " else row[column]
+        for refusal in (refusal for refusal in self._refusals if refusal.lane == lane):
+            row[self._column(refusal.at_ns)] = glyphs.refused
         return "".join(row)
 
     def _marked(self) -> str:
