@@ -11,7 +11,9 @@ The layers, each importing only what stands below it (checked by import-linter):
     testing               an election for the tests of users' own code
     blocking | health     the same without asyncio | who is alive, ready, leading, over HTTP
     election              Election: lead, run, stand, watch, ask
-    body, signals, views  what a loss does to a task; ending on a signal; watching
+    jobs                  a job on a thread, tenure after tenure
+    body, post            what a loss does to a task, and to a thread
+    signals, views        ending on a signal; watching
     options               what an election was made with
     keeper | supervise    drives holders on its thread | guards a job's processes
     fencing               refuses a stale leader's acts by their token
@@ -19,7 +21,7 @@ The layers, each importing only what stands below it (checked by import-linter):
     announcer | lag | render  tells what happened | whether loops turn | draws it
     audit | handle        judges tenures | what user code holds
     holding               the law: when to renew, when to stop, when to let go (pure)
-    clock, durations, errors
+    bell | clock, durations, errors  wakes who waits | the time | durations | every exception
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from tenure.bell import Bell
 from tenure.errors import Reason
 from tenure.holding import notices
 from tenure.holding.notices import Notice
@@ -46,7 +47,8 @@ class Announcer:
         self._queue: deque[_Item] = deque(maxlen=QUEUE_LIMIT)
         self._subscribers: list[Callable[[Notice], None]] = []
         self._observers: tuple[Callable[[Notice], None], ...] = ()
-        self._condition = threading.Condition()
+        self._lock = threading.RLock()  # a raw one (see `tenure.bell`), for a signal's handler may tell something, too
+        self._bell = Bell()
         self._busy = False
         self._dropped = 0
         self._thread: threading.Thread | None = None
@@ -66,12 +68,12 @@ class Announcer:
             self._append((loudness, text, cause))
 
     def _append(self, item: _Item) -> None:
-        with self._condition:
+        with self._lock:
             self._dropped += len(self._queue) == QUEUE_LIMIT
             self._queue.append(item)
             if self._thread is None:
                 self._start()
-            self._condition.notify_all()
+        self._bell.ring()
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="tenure-announcer", daemon=True)
@@ -83,11 +85,11 @@ class Announcer:
             self._thread = thread
 
     def subscribe(self, callback: Callable[[Notice], None]) -> Callable[[], None]:
-        with self._condition:
+        with self._lock:
             self._subscribers = [*self._subscribers, callback]
 
         def end() -> None:
-            with self._condition:
+            with self._lock:
                 self._subscribers = [one for one in self._subscribers if one is not callback]
 
         return end
@@ -98,27 +100,27 @@ class Announcer:
         For tenure's own readers alone, who must not miss a notice because a log handler is slow: it must neither wait
         nor raise.
         """
-        with self._condition:
+        with self._lock:
             self._observers = (*self._observers, callback)
 
         def end() -> None:
-            with self._condition:
+            with self._lock:
                 self._observers = tuple(one for one in self._observers if one is not callback)
 
         return end
 
     def flush(self, timeout_s: float = 1.0) -> bool:
         """Wait until everything queued so far was told; False if that took longer than `timeout_s`."""
-        with self._condition:
-            return self._condition.wait_for(lambda: not self._queue and not self._busy, timeout_s)
+        return self._bell.wait_for(lambda: not self._queue and not self._busy, timeout_s)
 
     def _run(self) -> None:
         while True:
-            with self._condition:
-                self._busy = False
-                self._condition.notify_all()
-                self._condition.wait_for(lambda: self._queue)
-                item, self._busy = self._queue.popleft(), True
+            self._busy = False
+            self._bell.ring()
+            self._bell.wait_for(lambda: self._queue)
+            with self._lock:
+                self._busy = True  # first: `flush` must not find the queue empty and nobody busy
+                item = self._queue.popleft()
                 dropped, self._dropped = self._dropped, 0
             if dropped:
                 _write(logging.WARNING, f"{dropped} notices were dropped: subscribers or log handlers are too slow")

@@ -9,24 +9,28 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import threading
 import time
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from tenure.backends.base import Backend, Gone, Grant, Leader, Standing
+from tenure.bell import Bell
 from tenure.durations import NS_PER_S, seconds
-from tenure.errors import ConfigurationError, LeadershipLost, NotElected, NotStamped, Reason
+from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason
 from tenure.fencing.stamping import stamp_all_blocking
 from tenure.handle import Hold
 from tenure.holding.events import Resign, Transfer
+from tenure.jobs import run
 from tenure.keeper import Keeper, Seat
 from tenure.options import ElectionOptions, Front, Options, checked_value
-from tenure.post import Post, held_here, raise_if_around
-from tenure.reports import Pauses, report_failure_at_loss, report_job_failure
+from tenure.post import Post
 from tenure.views import Lookout, View
 
 __all__ = ["Candidacy", "Election", "Tenure", "Watch", "singleton"]
@@ -55,7 +59,8 @@ class Tenure(Hold):
         self._body.owner_is_alive()
         if not self.is_valid():
             return self.reason
-        return self.reason if self._body.lost.wait(timeout) or not self.is_valid() else None
+        is_lost = self._body.bell.wait_for(lambda: self._body.is_lost or not self.is_valid(), timeout)
+        return self.reason if is_lost else None
 
     def publish(self, value: str) -> None:
         """Put `value` beside the leader's name for all to read; limits and errors as of `tenure.Tenure.publish`."""
@@ -69,33 +74,27 @@ class Tenure(Hold):
 
 
 class _Body(Post):
-    """One use of `with election.lead()`; it belongs to one thread."""
+    """One use of `lead()`; it belongs to one thread."""
 
     def __init__(self, options: Options, wait_s: float | None) -> None:
         super().__init__(options)
         self._wait_s = wait_s
         self._tenure: Tenure | None = None
-        self._held: set[tuple[str, str]] = set()
-        self._key = ("", "")
 
-    def __enter__(self) -> Tenure:
+    def enter(self) -> Tenure:
         if self.thread is not None:
             raise ConfigurationError("this lead() was used before; call lead() again for another tenure")
-        self.thread = threading.current_thread()
-        self._held, self._key = held, key = held_here(), self.options.key
-        if key in held:
-            raise ConfigurationError(f"this thread leads {self.options.name!r} already; it would wait for itself")
+        self.belong_here()
         end_s = None if self._wait_s is None else time.monotonic() + self._wait_s
         left_s = self._wait_s
         try:
             while (tenure := self._campaign(left_s)) is None:
                 left_s = None if end_s is None else max(0.0, end_s - time.monotonic())
             self._tenure = tenure
-            held.add(key)
+            self.held[self.key] = self
             return self._tenure  # noqa: TRY300  a signal's exception may come at any line up to here
         except BaseException:  # whatever is or will be won goes back
-            self.abandon()
-            held.discard(key)
+            self.gone()
             raise
 
     def _campaign(self, wait_s: float | None) -> Tenure | None:
@@ -112,17 +111,43 @@ class _Body(Post):
             raise failure
         return None
 
+    def leave(self) -> LeadershipLost | None:
+        """Give the tenure back, and wait for that; what is to be raised where it was lost before."""
+        assert self._tenure is not None
+        try:
+            reason = None if self._tenure.is_valid() else self._tenure.reason
+            if reason is not Reason.FORKED:
+                self.let_go()
+        except BaseException:  # a signal's, at any line: what it has not reached is done here
+            self.gone()
+            raise
+        self.forget()
+        return None if reason is None else LeadershipLost(self._tenure.election, self._tenure.token, reason)
+
+
+class _Block:
+    """The block of `with election.lead()`. Only its `with` statement refers to it: when it is gone, so is the block.
+
+    A signal's handler may raise where the interpreter is about to call `__exit__`; then no code of ours runs at the
+    end of the block, and the finalizer is what gives the tenure back. CPython runs it as soon as nothing refers to the
+    block: neither a variable (`block = election.lead()`), nor the traceback of that exception.
+    """
+
+    def __init__(self, body: _Body) -> None:
+        self._body = body
+        self._unseen = weakref.finalize(self, body.gone)
+        self._unseen.atexit = False  # at exit the keeper releases everything by itself
+
+    def __enter__(self) -> Tenure:
+        return self._body.enter()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        assert self._tenure is not None
-        reason = None if self._tenure.is_valid() else self._tenure.reason
-        self._held.discard(self._key)
-        if reason is not Reason.FORKED:
-            self.let_go()
-        if reason is None:
+        lost = self._body.leave()
+        self._unseen.detach()
+        if lost is None:
             return
-        lost = LeadershipLost(self._tenure.election, self._tenure.token, reason)
         if error is None:
             raise lost
         if not isinstance(error, LeadershipLost) or error.election != lost.election:
@@ -138,15 +163,15 @@ class Election(Front):
         The body is not interrupted when the tenure is lost: `tenure.check()` raises LeadershipLost there, and leaving
         the body after the loss raises it too. `wait` and the other errors are those of `tenure.Election.lead`.
         """
-        return _Body(self._options, None if wait is None else seconds(wait))
+        return _Block(_Body(self._options, None if wait is None else seconds(wait)))
 
     def run(self, job: Callable[[Tenure], _T], *, backoff: tuple[float | str, float | str] = (1, 60)) -> _T:
         """Lead and run `job(tenure)`; return what it returns, having resigned. Otherwise as `tenure.Election.run`."""
-        return _run(self._options, self.lead, job, backoff)
+        return run(self._options, self.lead, job, backoff)
 
     def stand(self, job: Callable[[Tenure], object] | None = None) -> Candidacy:
         """Campaign on a thread of its own: `with election.stand() as candidacy: ...`."""
-        return Candidacy(self._options, job)
+        return Candidacy(_Standing(self._options, job))
 
     def leader(self) -> Leader | None:
         """Who leads now, None if nobody does. Raises BackendUnreachable rather than repeat an old answer."""
@@ -172,21 +197,14 @@ class Election(Front):
 class Candidacy:
     """A candidate in the background; what `with election.stand() as candidacy` gives."""
 
-    def __init__(self, options: Options, job: Callable[[Tenure], object] | None) -> None:
-        self._options = options
-        self._job: Callable[[Tenure], object] = job or Tenure.wait_lost
-        self._thread = threading.Thread(target=self._run, name=f"tenure-stand-{options.name}", daemon=True)
-        self._changed = threading.Condition()
-        self._body: _Body | None = None
-        self._tenure: Tenure | None = None
-        self._error: BaseException | None = None
-        self._ending = False
-        self._ended = False
+    def __init__(self, standing: _Standing) -> None:
+        self._standing = standing
+        self._unseen: weakref.finalize[[], Candidacy] | None = None
 
     @property
     def tenure(self) -> Tenure | None:
         """The tenure while it is valid, else None."""
-        tenure = self._tenure
+        tenure = self._standing.tenure
         return tenure if tenure is not None and tenure.is_valid() else None
 
     def is_leader(self) -> bool:
@@ -195,66 +213,105 @@ class Candidacy:
 
     def wait_elected(self, timeout: float | None = None) -> Tenure | None:
         """Wait until this candidate leads; None after `timeout` seconds. Raises what ended the candidacy, if it did."""
-        if self._thread.ident is None:
+        standing = self._standing
+        if standing.thread.ident is None:
             raise ConfigurationError("enter it first: with election.stand() as candidacy")
-        with self._changed:
-            self._changed.wait_for(lambda: self.is_leader() or self._ended, timeout)
-            tenure = self.tenure
-            if tenure is None and self._ended:
-                raise self._error or _EndedError("this candidacy has ended; stand again for another")
-            return tenure
+        standing.bell.wait_for(lambda: self.is_leader() or standing.has_ended(), timeout)
+        tenure = self.tenure
+        if tenure is None and standing.has_ended():
+            raise standing.error or _EndedError("this candidacy has ended; stand again for another")
+        return tenure
 
-    def __enter__(self) -> Self:
-        if self._thread.ident is not None:
+    def __enter__(self) -> Candidacy:  # noqa: PYI034  not `self` but another one, as its docstring says
+        """Begin to stand. As with `lead()`, only the `with` statement refers to this object then: what it gives is
+        another one, so that the candidacy ends with the block also where a signal keeps `__exit__` from being run.
+        """
+        if self._standing.thread.ident is not None:
             raise ConfigurationError("this stand() was used before; call stand() again for another candidacy")
-        self._thread.start()
-        return self
+        self._unseen = weakref.finalize(self, self._standing.leave)
+        self._unseen.atexit = False
+        try:
+            self._standing.thread.start()
+        except BaseException:
+            self._standing.leave()
+            raise
+        return Candidacy(self._standing)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         """Resign, or stop standing; a job that does not end within the grace is left to its overrun report."""
-        with self._changed:
-            self._ending = True
-            self._changed.notify_all()
-            body = self._body
+        try:
+            self._standing.leave()
+            self._standing.wait_ended()
+        except BaseException:  # a signal's, at any line
+            self._standing.leave()
+            raise
+        if self._unseen is not None:
+            self._unseen.detach()
+        if self._standing.error is not None and error is None:
+            raise self._standing.error
+
+
+class _Standing:
+    """What the thread of a candidacy does. It knows nothing of the `Candidacy`, which ends it by being gone."""
+
+    def __init__(self, options: Options, job: Callable[[Tenure], object] | None) -> None:
+        self._options = options
+        self._job: Callable[[Tenure], object] = job or Tenure.wait_lost
+        self.thread = threading.Thread(target=self._run, name=f"tenure-stand-{options.name}", daemon=True)
+        self.bell = Bell()
+        self.tenure: Tenure | None = None
+        self.error: BaseException | None = None
+        self._body: _Body | None = None
+        self._ending = False
+        self._ended = False
+
+    def has_ended(self) -> bool:
+        """Also in a forked child, where the thread is not, and nothing would ever come."""
+        return self._ended or not self.thread.is_alive()
+
+    def leave(self) -> None:
+        """Resign, or stop standing; waits for nothing, and may be called as often as one likes."""
+        self._ending = True
+        self.bell.ring()
+        body = self._body
         if body is not None:
             body.withdraw("the candidacy was left")
-        self._thread.join(self._options.budget.grace_ns / NS_PER_S + self._options.release_limit_s)
-        if self._error is not None and error is None:
-            raise self._error
+
+    def wait_ended(self) -> None:
+        """Wait until the thread has ended, or could not end its job in time."""
+        limit_s = self._options.budget.grace_ns / NS_PER_S + self._options.release_limit_s
+        if self.bell.wait_for(self.has_ended, limit_s):
+            self.thread.join()  # it does nothing any more; before that an exception in `join` would lose sight of it
 
     def _run(self) -> None:
         try:
-            _run(self._options, self._next_body, self._lead, (1, 60), self._pause)
+            run(self._options, self._next_block, self._lead, (1, 60), self._pause)
         except (_EndedError, NotElected):
             _log.debug("%s: the candidacy was left", self._options.name)
         except BaseException as error:  # noqa: BLE001  it comes out of the `with` block, or of wait_elected
-            self._error = error
+            self.error = error
         finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
+            self._ended = True
+            self.bell.ring()
 
     def _pause(self, pause_s: float) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._ending, pause_s)
+        self.bell.wait_for(lambda: self._ending, pause_s)
 
-    def _next_body(self) -> _Body:
-        with self._changed:
-            if self._ending:
-                raise _EndedError
-            self._body = _Body(self._options, None)
-            return self._body
+    def _next_block(self) -> _Block:
+        self._body = body = _Body(self._options, None)
+        if self._ending:  # asked after the body is there for `leave` to see: one of the two notices the other
+            raise _EndedError
+        return _Block(body)
 
     def _lead(self, tenure: Tenure) -> None:
-        with self._changed:
-            self._tenure = tenure
-            self._changed.notify_all()
+        self.tenure = tenure
+        self.bell.ring()
         try:
             self._job(tenure)
         finally:
-            self._tenure = None
+            self.tenure = None
 
 
 class _EndedError(ConfigurationError):
@@ -266,14 +323,15 @@ class Watch:
 
     def __init__(self, backend: Backend, election: str) -> None:
         self._lookout = Lookout(backend, election, self._take)
-        self._changed = threading.Condition()
-        self._view: View | None = None
+        self._bell = Bell()
+        self._views: deque[View] = deque(maxlen=1)
         self._future: Future[None] | None = None
+        self._pid = 0
 
     def __enter__(self) -> Self:
         if self._future is not None:
             raise ConfigurationError("this watch() was used before; call watch() again for another")
-        self._future = Keeper.current().run(self._lookout.run())
+        self._future, self._pid = Keeper.current().run(self._lookout.run()), os.getpid()
         return self
 
     def __exit__(
@@ -281,8 +339,7 @@ class Watch:
     ) -> None:
         assert self._future is not None
         self._future.cancel()
-        with self._changed:
-            self._changed.notify_all()
+        self._bell.ring()
 
     def __iter__(self) -> Iterator[View]:
         while True:
@@ -299,22 +356,22 @@ class Watch:
         """
         if self._future is None:
             raise ConfigurationError("enter it first: with election.watch() as views: for view in views")
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._view is not None or self._is_left(), timeout):
+        if self._pid != os.getpid():  # the keeper that would see a change is in the parent
+            raise ConfigurationError("this watch stayed with the process that forked this one; call watch() again")
+        while True:
+            if not self._bell.wait_for(lambda: self._views or self._is_left(), timeout):
                 raise TimeoutError(f"nothing changed for {timeout:g} s")
             if self._is_left():
                 raise _EndedError("this watch was left; call watch() again for another")
-            view, self._view = self._view, None
-            assert view is not None
-            return view
+            with suppress(IndexError):  # another thread has taken it
+                return self._views.popleft()
 
     def _is_left(self) -> bool:
         return self._future is not None and self._future.cancelled()
 
     def _take(self, view: View) -> None:
-        with self._changed:
-            self._view = view
-            self._changed.notify_all()
+        self._views.append(view)
+        self._bell.ring()
 
 
 def singleton(
@@ -334,38 +391,3 @@ def singleton(
         return wrapper
 
     return decorate
-
-
-def _run(
-    options: Options,
-    lead: Callable[[], AbstractContextManager[Tenure]],
-    job: Callable[[Tenure], _T],
-    backoff: tuple[float | str, float | str],
-    pause: Callable[[float], object] = time.sleep,
-) -> _T:
-    pauses = Pauses(seconds(backoff[0]), seconds(backoff[1]))
-    while True:
-        failure: Exception | None = None
-        try:
-            with lead() as tenure:
-                began_s = time.monotonic()
-                try:
-                    return job(tenure)
-                except Exception as error:  # noqa: BLE001  the job's own errors must not end the candidacy
-                    failure = error
-        except LeadershipLost as lost:
-            if failure is not None:
-                raise_if_around(failure, options)
-                report_failure_at_loss(options, lost, failure)
-            _log.info("%s; standing again", lost)
-            continue
-        except NotStamped as unstamped:
-            pause_s = pauses.after(0)
-            _log.warning("%s; standing again in %g s", unstamped, pause_s)
-            pause(pause_s)
-            continue
-        assert failure is not None
-        raise_if_around(failure, options)
-        pause_s = pauses.after(time.monotonic() - began_s)
-        report_job_failure(options, tenure.token, failure, pause_s)
-        pause(pause_s)

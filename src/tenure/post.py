@@ -7,7 +7,8 @@ import sys
 import threading
 
 from tenure.backends.base import Grant
-from tenure.errors import LeadershipLost, Reason, TenureError
+from tenure.bell import Bell
+from tenure.errors import ConfigurationError, LeadershipLost, Reason, TenureError
 from tenure.holding import events
 from tenure.holding.events import Resign
 from tenure.keeper import Seat
@@ -17,15 +18,15 @@ from tenure.reports import report_overrun, stack
 _HELD = threading.local()
 
 
-def held_here() -> set[tuple[str, str]]:
+def held_here() -> dict[tuple[str, str], Post]:
     """What this thread leads, by backend and election."""
-    held: set[tuple[str, str]] = _HELD.__dict__.setdefault("keys", set())
+    held: dict[tuple[str, str], Post] = _HELD.__dict__.setdefault("held", {})
     return held
 
 
 def raise_if_around(failure: Exception, options: Options) -> None:
     """Raise what a job raised if it is the loss of a tenure around this one: then standing again would be no help."""
-    around = {name for _, name in held_here()} - {options.name}
+    around = {name for _, name in tuple(held_here())} - {options.name}
     if isinstance(failure, LeadershipLost) and failure.election in around:
         raise failure
 
@@ -43,40 +44,64 @@ class Post:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.thread: threading.Thread | None = None
-        self.lost = threading.Event()
-        """Set when the body was told to stop, and when it has left."""
+        self.held: dict[tuple[str, str], Post] = {}
+        """What its thread leads, this one among it by its `key` while its body runs."""
+        self.bell = Bell()
+        """Rung at each change of what stands below; nothing here has a lock that the keeper could wait for."""
+        self.is_lost = False
+        """The body was told to stop, or has left."""
+        self.key = ("", "")
         self._seat: Seat | None = None
         self._result: Grant | TenureError | None = None
-        self._settled = threading.Event()
-        self._is_over = threading.Event()
+        self._is_over = False
         self._withdrawn: str | None = None
         self._alive_ns = 0
 
     def stand(self, wait_s: float | None) -> tuple[Seat, Grant]:
         """Campaign, and wait until elected. Raises what the candidate was told instead."""
-        for event in (self._settled, self._is_over, self.lost):
-            event.clear()
+        self._forget_the_last()
         self._seat = seat = self.options.seat(self)
         seat.stand(wait_s)
         if self._withdrawn is not None:
             seat.withdraw(self._withdrawn)
-        self._settled.wait()
+        self.bell.wait_for(lambda: self._result is not None)
         if isinstance(self._result, TenureError):
             raise self._result
         assert self._result is not None
         return seat, self._result
 
-    def abandon(self) -> None:
-        """The owner will not lead, whatever becomes of its candidacy."""
+    def belong_here(self) -> None:
+        """The thread that asks is the one that will lead. Raises ConfigurationError where it leads this already."""
+        self.thread = threading.current_thread()
+        self.held, self.key = held_here(), self.options.key
+        if self.key in self.held:
+            raise ConfigurationError(f"this thread leads {self.options.name!r} already; it would wait for itself")
+
+    def _forget_the_last(self) -> None:
+        self._result = None
+        self._is_over = self.is_lost = False
+
+    def gone(self) -> None:
+        """Nobody is in the body, or will be: have what was or will be won released, without waiting for that.
+
+        As often as one likes, from any thread, and from a finalizer.
+        """
         if self._seat is not None:
             self._seat.post(events.BodyLeft())
+        self.forget()
+
+    def forget(self) -> None:
+        """Its thread leads this no more."""
+        if self.held.get(self.key) is self:
+            del self.held[self.key]
 
     def let_go(self) -> None:
         """The body has left: have the grant released, and wait for that, within the budget's limit."""
         assert self._seat is not None
         self._seat.post(events.BodyLeft())
-        self._is_over.wait(self.options.release_limit_s)
-        self.lost.set()
+        self.bell.wait_for(lambda: self._is_over, self.options.release_limit_s)
+        self.is_lost = True
+        self.bell.ring()
 
     def withdraw(self, detail: str) -> None:
         """End it from another thread: resign if it leads, give up if it stands, or as soon as it does."""
@@ -94,7 +119,8 @@ class Post:
 
     def told_to_stop(self, reason: Reason) -> None:
         del reason
-        self.lost.set()
+        self.is_lost = True
+        self.bell.ring()
 
     def prove_alive(self, seat: Seat) -> None:
         """A thread proves itself alive by existing or, where `stall_after` was given, by calling `check()`."""
@@ -123,7 +149,8 @@ class Post:
         return self.thread is threading.current_thread()
 
     def over(self) -> None:
-        self._is_over.set()
+        self._is_over = True
+        self.bell.ring()
 
     def _exists(self) -> bool:
         """Whether the thread runs. Not by `is_alive`: on 3.11 and 3.12 a `join` that an exception has interrupted,
@@ -133,7 +160,7 @@ class Post:
 
     def _settle(self, result: Grant | TenureError) -> None:
         self._result = result
-        self._settled.set()
+        self.bell.ring()
 
     # As the handle's steering: called on any thread
 

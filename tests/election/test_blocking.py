@@ -471,4 +471,4 @@ def _lead(stage: Stage, *, wait: float | None) -> int:
 
 
 def _thread(candidacy: Candidacy) -> threading.Thread:
-    return candidacy._thread  # noqa: SLF001  whether it has ended is the claim
+    return candidacy._standing.thread  # noqa: SLF001  whether it has ended is the claim

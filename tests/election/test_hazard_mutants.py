@@ -132,7 +132,7 @@ def enter_a_used_lead_of_threads(patch: pytest.MonkeyPatch) -> None:
     real = vars(body)["__enter__"]
 
     def enter(self: Any) -> threaded.Tenure:
-        tenure: threaded.Tenure = self._tenure or real(self)
+        tenure: threaded.Tenure = self._body._tenure or real(self)  # noqa: SLF001  a mutant wraps what it mutates
         return tenure
 
     patch.setattr(body, "__enter__", enter)

@@ -165,7 +165,7 @@ def test_the_pause_starts_over_after_a_run_of_a_minute(
         monkeypatch.setattr(MovedLoop, "moved_s", moved_s)
         raise Boom
 
-    monkeypatch.setattr("tenure.blocking.time", SimpleNamespace(monotonic=lambda: time.monotonic() + moved_s))
+    monkeypatch.setattr("tenure.jobs.time", SimpleNamespace(monotonic=lambda: time.monotonic() + moved_s))
     with heard() as notices:
         assert _run(stage, front, job, backoff=("1ms", 1)) == 5
 

@@ -6,7 +6,8 @@ carries out; it decides nothing itself but how to classify an error (`seat`).
 Rules of this package:
  - nothing on the keeper's loop blocks, and no call is awaited without a limit: the holder's wake-ups abandon it;
  - a call that was abandoned is not awaited either; a renewal's late answer is still told to the holder;
- - owners are told by methods that only post to the owner's own loop or thread.
+ - owners are told by methods that only post to the owner's own loop or thread;
+ - what it shares with users' threads is behind no lock that a signal's exception could leave taken (`tenure.bell`).
 """
 
 from tenure.keeper.seat import Guard, Owner, OwnerGoneError, Seat

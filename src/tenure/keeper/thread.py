@@ -20,6 +20,7 @@ from tenure.backends.base import Backend, Gone
 from tenure.clock import Clock
 from tenure.durations import NS_PER_S
 from tenure.errors import BackendUnreachable, TenureError
+from tenure.keeper.answer import Answer
 from tenure.keeper.rounds import Rounds
 from tenure.keeper.seat import Seat
 from tenure.lag import lag_of
@@ -114,13 +115,15 @@ class Keeper:
 
     def call(self, coroutine: Coroutine[Any, Any, _T], timeout_s: float) -> Future[_T]:
         """Run `coroutine` on the keeper's loop; BackendUnreachable after `timeout_s`, without waiting for its end."""
-        future = asyncio.run_coroutine_threadsafe(self._limited(coroutine, timeout_s), self.loop)
+        future = self.run(self._limited(coroutine, timeout_s))
         future.add_done_callback(lambda _: _close_unstarted(coroutine))  # it was cancelled before it could begin
         return future
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
         """Run `coroutine` on the keeper's loop until it ends or the future is cancelled."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        answer = Answer(self.loop, coroutine)
+        self.loop.call_soon_threadsafe(answer.begin)
+        return answer
 
     async def _limited(self, coroutine: Coroutine[Any, Any, _T], timeout_s: float) -> _T:
         task = self.loop.create_task(coroutine)
@@ -187,9 +190,9 @@ class Keeper:
         """Release what is held, close the backends, end the thread; each within limits. At interpreter exit."""
         if not self._thread.is_alive():  # as in a forked child
             return
-        future = asyncio.run_coroutine_threadsafe(self._wind_up(), self.loop)
+        winding_up = self.run(self._wind_up())
         try:
-            future.result(EXIT_LIMIT_S + 1)
+            winding_up.result(EXIT_LIMIT_S + 1)
         except TimeoutError:
             _log.warning("the keeper did not end in time; what it holds ends with the process")
         self.soon(self.loop.stop)
