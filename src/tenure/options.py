@@ -161,7 +161,7 @@ class Options:
         if able.default_lease_s is None and lease is not None:
             raise ConfigurationError(
                 f"{self.backend.url} gives no leases: a tenure there ends with its process. Leave the lease away, or "
-                "use lease:// (from a later version of tenure on; memory:// has leases for tests)"
+                "use lease:// with a directory"
             )
         if lease_s is not None and lease_s < able.min_lease_s:
             raise ConfigurationError(
