@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
 
 LIMIT_S = 60.0
 """A limit for what takes milliseconds, on a machine that has other things to do."""
@@ -26,6 +29,13 @@ for capability in (1, 2):  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root may 
 os.execv(sys.argv[1], sys.argv[1:])
 """
 """Runs a command to which permissions apply, even where root runs the tests."""
+
+
+OTHER = 4242
+"""A user whom this machine does not know."""
+needs_other = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"), reason="missing here: root, who may become another user"
+)
 
 
 class Ended(NamedTuple):
@@ -55,6 +65,13 @@ def tenure(*arguments: str, **changes: str) -> Ended:
 def tenure_as_subject(*arguments: str, **changes: str) -> Ended:
     """Run the command to its end, as one who may not read what permissions forbid."""
     return ended(sys.executable, "-c", SUBJECT, *TENURE, *arguments, **changes)
+
+
+def ended_as_other(*command: str, user: int = OTHER, **changes: str) -> Ended:
+    """Run a command to its end as another user, who may read everything: Python may be installed anywhere."""
+    become = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups")
+    reading = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+    return ended(*become, *reading, *command, **changes)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import pytest
 
 from tenure.clock import ManualClock
 from tenure.errors import ConfigurationError
-from tenure.supervise import CommandNotExecutable, CommandNotFound, GuardianDied, JobSurvived
+from tenure.supervise import CommandNotExecutable, CommandNotFound, GuardianDied, JobNotStarted, JobSurvived
 from tenure.supervise.connection import PATROL_S, SILENCE_S, STUBBORN_S, Connection
 from tenure.supervise.processes import identify
 from tenure.supervise.wire import Because, Channel, Ended, EndingBegun, Refused, Remaining, Report, Started, Stop
@@ -189,7 +189,7 @@ def test_a_guardian_that_failed_is_told_from_one_that_was_killed(words: list[str
     [
         (Refused("exec", 2), CommandNotFound, "'job' was not found"),
         (Refused("exec", 13), CommandNotExecutable, "chmod"),
-        (Refused("fork", 11), ConfigurationError, "fork: Resource temporarily unavailable"),
+        (Refused("fork", 11), JobNotStarted, "Resource temporarily unavailable.*ulimit -u"),
         (Refused("no place; do this", 0), ConfigurationError, "no place; do this"),
     ],
 )

@@ -235,5 +235,8 @@ def _refuse_path(
     home = around.environment.get("HOME")
     if home and (text == "~" or text.startswith("~/")):
         text = home + text[1:]
-    meant = Path(os.path.abspath(decoded("file", text, quoted=False))).as_uri()  # noqa: PTH100 -- resolve() would follow links; only a hint is wanted
+    try:
+        meant = Path(os.path.abspath(decoded("file", text, quoted=False))).as_uri()  # noqa: PTH100 -- resolve() would follow links; only a hint is wanted
+    except FileNotFoundError:  # the working directory was removed
+        meant = "file:///absolute/path"
     raise ConfigurationError(f"{what}; write {scheme}{meant.removeprefix('file')}")

@@ -26,6 +26,8 @@ from tenure.errors import (
 DEBUG_VARIABLE = "TENURE_DEBUG"
 """Set to anything but 0, errors come with their traceback."""
 _PERMISSIONS = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_THREAD = "can't start new thread"
+"""The words of the interpreter, which has no error number for it."""
 _OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -100,7 +102,9 @@ def code_of(error: BaseException) -> int | None:
             return code if isinstance(code, int) else None
         case OSError() if error.errno in _PERMISSIONS:
             return Exit.NOT_ALLOWED
-        case click.ClickException() | OSError():
+        case click.ClickException():
+            return Exit.FAILURE
+        case OSError() if _is_of_output(error):
             return Exit.FAILURE
         case _:
             return None
@@ -127,6 +131,8 @@ def message_of(error: BaseException) -> str:
             cause = error.__cause__
             if isinstance(cause, TenureError):
                 return str(cause)
+            if isinstance(cause, OSError) or (cause is not None and str(cause) == _NO_THREAD):
+                return "; ".join(filter(None, (str(cause), _remedy(cause))))
             return f"a defect of tenure: {type(cause).__name__}: {cause}; {DEBUG_VARIABLE}=1 shows where"
         case _:
             return str(error) or type(error).__name__
@@ -173,6 +179,18 @@ def _origin(error: click.UsageError) -> str:
     if context.get_parameter_source(param.name) is not ParameterSource.ENVIRONMENT:
         return ""
     return f" (from {param.envvar or f'{context.auto_envvar_prefix}_{param.name.upper()}'})"
+
+
+def _remedy(error: BaseException) -> str:
+    """What to do about a system that has run out of something."""
+    code = error.errno if isinstance(error, OSError) else errno.EAGAIN
+    return {
+        errno.EAGAIN: "no more processes or threads may be started; raise RLIMIT_NPROC (ulimit -u), or pids.max of the "
+        "control group",
+        errno.EMFILE: "no more files may be opened; raise RLIMIT_NOFILE: ulimit -n 256",
+        errno.ENFILE: "this machine has no descriptor left; raise fs.file-max, or end what has so many",
+        errno.ENOMEM: "no memory is left; free some, or raise the limit of the control group",
+    }.get(code or 0, "")
 
 
 def _is_permission(error: BaseException) -> bool:

@@ -17,7 +17,14 @@ Who imports whom, and in which of the two processes it runs:
 """
 
 from tenure.supervise.deadline_file import NO_DEADLINE_NS, holds
-from tenure.supervise.errors import CommandNotExecutable, CommandNotFound, GuardianDied, JobError, JobSurvived
+from tenure.supervise.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    GuardianDied,
+    JobError,
+    JobNotStarted,
+    JobSurvived,
+)
 from tenure.supervise.job import Guardian
 from tenure.supervise.wire import Because
 
@@ -29,6 +36,7 @@ __all__ = [
     "Guardian",
     "GuardianDied",
     "JobError",
+    "JobNotStarted",
     "JobSurvived",
     "holds",
 ]

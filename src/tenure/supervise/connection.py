@@ -22,7 +22,14 @@ from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError
 from tenure.supervise.deadline_file import sweep
 from tenure.supervise.ending import Ending
-from tenure.supervise.errors import CommandNotExecutable, CommandNotFound, GuardianDied, JobError, JobSurvived
+from tenure.supervise.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    GuardianDied,
+    JobError,
+    JobNotStarted,
+    JobSurvived,
+)
 from tenure.supervise.processes import Family, GroupLeader, Process, children_of, identify, is_stopped
 from tenure.supervise.terminal import Terminal, stop_ourselves
 from tenure.supervise.wire import (
@@ -248,8 +255,7 @@ class Connection:
         if problem == "exec":
             not_found = error in {2, 20}  # ENOENT, ENOTDIR
             return CommandNotFound(self._command) if not_found else CommandNotExecutable(self._command, error)
-        reason = f"{problem}: {os.strerror(error)}; nothing was started" if error else problem
-        return ConfigurationError(reason)
+        return JobNotStarted(error) if error else ConfigurationError(problem)
 
     def _finish(self, job: _Job, outcome: int | JobError | ConfigurationError) -> None:
         self._terminal.job_is_over(outcome if isinstance(outcome, int) else 255)

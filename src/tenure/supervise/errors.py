@@ -4,6 +4,7 @@ TenureError
 └── JobError
     ├── CommandNotFound        exit code 127, as in a shell
     ├── CommandNotExecutable   exit code 126, as in a shell
+    ├── JobNotStarted          the system has no process or descriptor left for it
     ├── GuardianDied           the guardian was killed or failed: the wrapper ended the job in its place
     └── JobSurvived            something of the job cannot be killed: it still runs
 """
@@ -51,6 +52,20 @@ class CommandNotExecutable(JobError):
             errno.E2BIG: "its arguments and environment are too long together",
         }.get(self.error, "correct the command")
         return f"{self.command!r} cannot be executed ({os.strerror(self.error)}); nothing runs; {hint}"
+
+
+class JobNotStarted(JobError):
+    """The system let the guardian start no process: nothing runs. `error` is its error number."""
+
+    def __init__(self, error: int) -> None:
+        super().__init__(error)
+        self.error = error
+
+    def __str__(self) -> str:
+        return (
+            f"the job could not be started ({os.strerror(self.error)}); nothing runs; raise RLIMIT_NPROC (ulimit -u), "
+            f"RLIMIT_NOFILE (ulimit -n), or pids.max of the control group"
+        )
 
 
 class GuardianDied(JobError):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from tenure.cli.exits import Exit, Stop
 from tenure.cli.options import CANDIDATE, DURATION, at_option, is_quiet, name_argument, talk_options
 from tenure.errors import ConfigurationError
 from tenure.supervise import CommandNotExecutable, CommandNotFound, Guardian
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 KILL_S = 0.5
 """What killing takes on top of the grace that the job gets, on a machine under load."""
+DESCRIPTORS = 32
+"""So many must be left; a standby has 15 open, and some more while it loads its modules and runs --on-lost."""
 
 
 class _Run(click.Command):
@@ -85,8 +90,7 @@ def command(  # noqa: PLR0917  click hands over every option by name
 
     The command ends before anybody else can lead, with everything it has started. `run` ends with its exit code.
     """
-    if wait is not None and no_wait:
-        raise click.UsageError("--wait and --no-wait exclude each other; --no-wait is --wait 0")
+    wait_s = _wait_s(wait, no_wait=no_wait)
     _refuse_where_nothing_can_run()
     guardian = Guardian.fork()  # before asyncio is imported, and before any thread: see tenure.supervise.job
     try:
@@ -112,7 +116,7 @@ def command(  # noqa: PLR0917  click hands over every option by name
             once=once,
             restart=restart,
             hold_s=hold,
-            wait_s=0.0 if no_wait else wait,
+            wait_s=wait_s,
             on_lost=on_lost,
             quiet=is_quiet(),
         )
@@ -151,14 +155,36 @@ def _prepare(program: str, at: str | None) -> None:
     load_asyncio(tls=registry.resolve(at).scope == "cluster")
 
 
+def _wait_s(wait: float | None, *, no_wait: bool) -> float | None:
+    """How long to stand by, None for ever. Of two options that exclude each other, too, the typed one counts."""
+    source = click.get_current_context().get_parameter_source
+    typed = [name for name in ("wait", "no_wait") if source(name) is ParameterSource.COMMANDLINE]
+    if wait is not None and no_wait and len(typed) != 1:
+        raise click.UsageError("--wait and --no-wait exclude each other; --no-wait is --wait 0")
+    return 0.0 if no_wait and typed != ["wait"] else wait
+
+
 def _refuse_where_nothing_can_run() -> None:
     """Whoever would be elected in vain does not stand."""
+    _refuse_few_descriptors()
     if identify(os.getpid()) is None:
         raise ConfigurationError(
             "/proc shows no processes, so nobody could tell what the job has started; nothing was started; "
             "mount it: mount -t proc proc /proc"
         )
     check_place()
+
+
+def _refuse_few_descriptors() -> None:
+    """Where they run out in the middle, each part of the interpreter fails in its own words."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    left = limit - len(os.listdir("/proc/self/fd")) + 1  # noqa: PTH208  only counted; one is the listing's own
+    if limit != resource.RLIM_INFINITY and left < DESCRIPTORS:
+        raise Stop(
+            Exit.TENURE_FAILED,
+            f"{left} descriptors are left to this process (RLIMIT_NOFILE is {limit}), and `tenure run` needs "
+            f"{DESCRIPTORS}; nothing was started; raise the limit: ulimit -n 256",
+        )
 
 
 def _refuse_what_cannot_run(program: str) -> None:
