@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_a_file_of_another_kind_is_a_mistake(tmp_path: Path, content: str) -> No
     assert (answer.code, answer.out) == (2, "")
     assert f"{other} is no deadline file" in answer.err
     assert tenure("holds", "--file", str(tmp_path)).code == 2
+
+
+def test_a_pipe_is_a_mistake_too(tmp_path: Path) -> None:
+    """Code 2, at once: it would be waited for without end."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    answer = tenure("holds", "--file", str(pipe))
+
+    assert (answer.code, answer.out) == (2, "")
+    assert f"{pipe} is no deadline file" in answer.err
 
 
 def test_outside_of_run_it_is_a_mistake() -> None:

@@ -73,6 +73,18 @@ def test_who_only_looks_is_told_the_same(tmp_path: Path) -> None:
     assert "defect" not in done.err
 
 
+@needs_other
+def test_a_full_place_for_the_deadline_file_is_told_at_the_start(url: str, tmp_path: Path) -> None:
+    """78 before anybody stands: in a job that cannot read its deadline nothing would ever hold."""
+    script = f'mount -t tmpfs -o size=64k none {tmp_path} && {{ cat /dev/zero >{tmp_path}/fill; exec "$@"; }}'
+    line = ("run", "-q", "job", "--at", url, "--", "true")
+    done = ended("unshare", "-m", "sh", "-c", script, "sh", *TENURE, *line, TMPDIR=str(tmp_path), XDG_RUNTIME_DIR="")
+
+    assert done.code == 78
+    assert "No space left on device" in done.err.splitlines()[-1]
+    assert "XDG_RUNTIME_DIR" in done.err
+
+
 def test_a_relative_path_in_a_directory_that_was_removed(tmp_path: Path) -> None:
     """There is no absolute path to name; the refusal is that of every relative path."""
     done = subprocess.run(

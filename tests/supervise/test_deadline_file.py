@@ -11,13 +11,13 @@ import pytest
 
 from tenure.errors import ConfigurationError
 from tenure.supervise import NO_DEADLINE_NS, holds
-from tenure.supervise.deadline_file import DeadlineFile
+from tenure.supervise.deadline_file import DeadlineFile, check_place
 
 S = 1_000_000_000
 NOW_NS = 10**12
 KILLED_GUARDIAN = """
 import os, signal
-from tenure.supervise.deadline_file import DeadlineFile
+from tenure.supervise.deadline_file import DeadlineFile, check_place
 DeadlineFile.create().write(None)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -85,11 +85,54 @@ def test_where_nothing_can_be_written_a_void_deadline_is_no_file(monkeypatch: py
     def full(*_: object, **__: object) -> int:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "open", full)
     file.void()
 
     assert not holds(file.path, 0, 0)
     file.remove()
+
+
+@pytest.mark.parametrize("umask", [0o777, 0o277, 0])
+def test_the_umask_decides_nothing(place: Path, umask: int) -> None:
+    """The owner may use what is made, and nobody else; nothing stays behind."""
+    before = os.umask(umask)
+    try:
+        file = DeadlineFile.create()
+        file.begin(None)
+        modes = [path.stat().st_mode & 0o777 for path in (place, file.path.parent, file.path)]
+        file.remove()
+    finally:
+        os.umask(before)
+
+    assert modes == [0o700, 0o700, 0o600]
+    assert list(place.iterdir()) == []
+
+
+def test_a_full_place_is_refused_before_anybody_stands(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory can be made where no file has room: what the job could never read is told at the start."""
+    write = DeadlineFile._replace
+
+    def full(file: DeadlineFile, deadline_ns: int | None) -> None:
+        write(file, deadline_ns)
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(DeadlineFile, "_replace", full)
+
+    with pytest.raises(ConfigurationError, match=r"No space left on device.*XDG_RUNTIME_DIR"):
+        check_place()
+    assert list(place.iterdir()) == []
+
+
+def test_a_pipe_holds_nothing_and_is_not_waited_for(tmp_path: Path) -> None:
+    """Whether nobody has it open for writing, or somebody has and says nothing."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert not holds(pipe, 0, 0)
+    both_ends = os.open(pipe, os.O_RDWR)
+    try:
+        assert not holds(pipe, 0, 0)
+    finally:
+        os.close(both_ends)
 
 
 def test_only_the_owner_may_enter(place: Path) -> None:

@@ -9,7 +9,7 @@ import click
 from tenure.cli.exits import Exit
 from tenure.cli.options import DURATION
 from tenure.clock import BootClock
-from tenure.supervise.deadline_file import CONTENT_BYTES, holds
+from tenure.supervise.deadline_file import content, holds
 
 
 @click.command("holds")
@@ -47,11 +47,10 @@ def command(for_s: float, file: Path | None) -> int:
 def _refuse_other_files(file: Path) -> None:
     """A file that is gone or cut short holds nothing; one that is something else was named by mistake."""
     try:
-        with file.open("rb") as stream:
-            content = stream.read(CONTENT_BYTES)
+        found = content(file)
     except OSError:
         return
-    if content and not content.strip().isdigit():
+    if (found and not found.strip().isdigit()) or not file.is_file():
         raise click.UsageError(
             f"{file} is no deadline file; `tenure run` tells its job the path in TENURE_DEADLINE_FILE"
         )

@@ -32,14 +32,25 @@ _NAME = "deadline"
 def holds(path: str | os.PathLike[str], for_s: float, now_ns: int) -> bool:
     """Whether the deadline in the file at `path` lies more than `for_s` seconds after `now_ns` (CLOCK_BOOTTIME).
 
-    A file that is missing, cut short or no number says no.
+    A file that is missing, cut short, no number or no regular file says no.
     """
     try:
-        with Path(path).open("rb") as file:
-            deadline_ns = int(file.read(CONTENT_BYTES))
+        deadline_ns = int(content(path))
     except (OSError, ValueError):
         return False
     return deadline_ns - now_ns > for_s * NS_PER_S
+
+
+def content(path: str | os.PathLike[str]) -> bytes:
+    """What stands in the file at `path`; nothing in what is no regular file: a pipe would wait for its other end.
+
+    Raises OSError where it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, CONTENT_BYTES) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    finally:
+        os.close(descriptor)
 
 
 class DeadlineFile:
@@ -61,7 +72,7 @@ class DeadlineFile:
             _sweep(place)
             while True:
                 directory = place / f"{os.getpid()}-{os.urandom(4).hex()}"  # the pid is for the reader's eye only
-                directory.mkdir(0o700)
+                _make_private(directory)
                 lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if directory.exists():
@@ -70,12 +81,25 @@ class DeadlineFile:
         except OSError as error:
             raise _unusable(place, error) from error
 
+    def begin(self, deadline_ns: int | None) -> None:
+        """Write the first deadline of a job. Raises ConfigurationError where that fails: it would hold nothing."""
+        try:
+            self._replace(deadline_ns)
+        except OSError as error:
+            self.remove_file()
+            raise _unusable(self._directory, error) from error
+
     def write(self, deadline_ns: int | None) -> None:
         """Replace the deadline. Where that fails the old one stays: it comes sooner, so it is safe."""
-        new = self._directory / "new"
         with contextlib.suppress(OSError):
-            new.write_text(f"{NO_DEADLINE_NS if deadline_ns is None else deadline_ns}\n", encoding="ascii")
-            new.replace(self.path)
+            self._replace(deadline_ns)
+
+    def _replace(self, deadline_ns: int | None) -> None:
+        new = self._directory / "new"
+        with new.open("w", encoding="ascii") as file:
+            os.fchmod(file.fileno(), 0o600)  # whatever the umask is: the job reads it
+            file.write(f"{NO_DEADLINE_NS if deadline_ns is None else deadline_ns}\n")
+        new.replace(self.path)
 
     def void(self) -> None:
         """From now on nothing is held: 0, or no file where not even that can be written (a full disk)."""
@@ -98,8 +122,12 @@ class DeadlineFile:
 
 
 def check_place() -> None:
-    """Raise ConfigurationError now where `DeadlineFile.create` would: before anybody is elected for nothing."""
-    DeadlineFile.create().remove()
+    """Raise ConfigurationError now where the job's file could not be written: before anybody is elected for nothing."""
+    file = DeadlineFile.create()
+    try:
+        file.begin(0)
+    finally:
+        file.remove()
 
 
 def sweep() -> None:
@@ -113,7 +141,8 @@ def _private_place() -> Path:
     base = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  made private below
     place = Path(base).absolute() / f"tenure-{os.geteuid()}"
     try:
-        place.mkdir(0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            _make_private(place)
         found = place.lstat()
     except OSError as error:
         raise _unusable(place, error) from error
@@ -122,10 +151,16 @@ def _private_place() -> Path:
     return place
 
 
+def _make_private(directory: Path) -> None:
+    """Make a directory that its owner may use, and nobody else, whatever the umask is."""
+    directory.mkdir(0o700)
+    directory.chmod(0o700)
+
+
 def _unusable(place: Path, why: OSError | str) -> ConfigurationError:
     return ConfigurationError(
         f"no place for the job's deadline file at {place} ({why}); nothing was started; "
-        "let XDG_RUNTIME_DIR name a directory that is yours alone"
+        "let XDG_RUNTIME_DIR name a directory that is yours alone and has some space left"
     )
 
 

@@ -229,10 +229,10 @@ class _Guardian:
                 raise ConfigurationError("the deadline has passed already; nothing was started")
             if self._deadline_file is None:
                 self._deadline_file = DeadlineFile.create()
+            self._deadline_file.begin(order.deadline_ns)
         except ConfigurationError as error:
             self._refuse(inherited, str(error), 0)
             return
-        self._deadline_file.write(order.deadline_ns)
         program.environment.append((b"TENURE_DEADLINE_FILE", os.fsencode(self._deadline_file.path)))
         try:
             pid, pipe = launch(program, inherited, foreground=order.foreground)
