@@ -121,6 +121,7 @@ def test_an_interrupt_at_any_line_leaves_nobody_leading(
     while len(places) < MOST_PLACES:
         interrupter = Interrupter(len(places) + 1)
         act(stage, interrupter)
+        wait_until(lambda: not [one for one in threading.enumerate() if one.name.startswith("tenure-stand")])
         wait_until(lambda: stage.leader() is None and not stage.waiting())
         hear()
         assert stage.leader() is None, interrupter.where
@@ -130,7 +131,6 @@ def test_an_interrupt_at_any_line_leaves_nobody_leading(
             break
         places.append(interrupter.where)
     assert 10 < len(places) < MOST_PLACES
-    wait_until(lambda: not [one for one in threading.enumerate() if one.name.startswith("tenure-stand")])
 
 
 class AtALock:
@@ -183,8 +183,10 @@ def listen(stage: Stage) -> None:
 def test_the_keeper_waits_for_no_lock_that_an_exception_left_taken(stage: Stage, act: Callable[[Stage], None]) -> None:
     """An exception between `__enter__` and the block of a lock written in Python leaves it taken: the keeper has none.
 
-    What is left are locks between this thread and one that it starts itself, which then is not there.
+    What is left are locks between this thread and one that it starts itself, which then is not there; so the keeper is
+    started first.
     """
+    InThread(hear).outcome()
     for at_lock in range(1, MOST_PLACES):
         tracer = AtALock(at_lock)
         with tracing(tracer):

@@ -54,7 +54,11 @@ class Keeper:
         self._looks = Rounds(Seat.look, lambda seat: seat.holder.budget.margin_ns / 2 / NS_PER_S)
         self._proofs = Rounds(Seat.prove, lambda seat: seat.holder.budget.stall_after_ns / 4 / NS_PER_S)
         self._thread = threading.Thread(target=self._run, name="tenure-keeper", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # a signal's, as it waits for the thread: nobody will ever ask this keeper
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            raise
 
     @classmethod
     def current(cls) -> Keeper:
