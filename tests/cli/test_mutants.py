@@ -43,3 +43,12 @@ def test_killing_the_shell_of_on_lost_alone_is_noticed(tmp_path: Path, monkeypat
     assert runs[0].returncode == 128 + signal.SIGTERM
     os.kill(child, signal.SIGKILL)  # it is the one that lives on
     runs[0].communicate(timeout=60)
+
+
+def test_resigning_as_soon_as_the_job_has_ended_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the rule of --hold whoever comes a moment later runs the job again: the test of L21 fails."""
+    monkeypatch.setenv("FAULT_MUTANT", "resign_as_soon_as_the_job_has_ended")
+    monkeypatch.setattr(test_run, "TENURE", (sys.executable, str(PROGRAM), "none", "before"))
+
+    with pytest.raises(AssertionError):
+        test_run.test_L21_hold_keeps_the_tenure_after_the_job_has_ended((tmp_path / "elections").as_uri())

@@ -68,9 +68,21 @@ def kill_the_shell_of_on_lost_only() -> None:
     setattr(wrapper, "os", SimpleNamespace(**{**vars(os), "killpg": kill}))  # noqa: B010  an assignment would need a type exemption
 
 
+def resign_as_soon_as_the_job_has_ended() -> None:
+    """--hold is not kept: whoever comes a moment later is elected."""
+    from tenure.cli.run.policy import Policy
+
+    setattr(Policy, "hold_s", 0.0)  # noqa: B010  an assignment would need a type exemption
+
+
 MUTANTS = {
     mutant.__name__: mutant
-    for mutant in (ignore_orders_before_the_job, believe_the_jobs_code, kill_the_shell_of_on_lost_only)
+    for mutant in (
+        ignore_orders_before_the_job,
+        believe_the_jobs_code,
+        kill_the_shell_of_on_lost_only,
+        resign_as_soon_as_the_job_has_ended,
+    )
 }
 
 if __name__ == "__main__":
