@@ -67,9 +67,9 @@ def tenure_as_subject(*arguments: str, **changes: str) -> Ended:
     return ended(sys.executable, "-c", SUBJECT, *TENURE, *arguments, **changes)
 
 
-def ended_as_other(*command: str, user: int = OTHER, **changes: str) -> Ended:
+def ended_as_other(*command: str, user: int = OTHER, groups: str = "--clear-groups", **changes: str) -> Ended:
     """Run a command to its end as another user, who may read everything: Python may be installed anywhere."""
-    become = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups")
+    become = ("setpriv", f"--reuid={user}", f"--regid={user}", groups)
     reading = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
     return ended(*become, *reading, *command, **changes)
 

@@ -129,3 +129,16 @@ def test_a_name_for_which_nobody_ever_stood_is_marked(url: str) -> None:
     assert shown.code == 0
     assert found["state"] == "look"
     assert found["found"].startswith(f"nobody ever stood for it at {url}")
+
+
+def test_a_counter_at_its_end_is_bad(url: str) -> None:
+    """Nobody can be elected under that name any more, and another name mends it."""
+    assert tenure("doctor", "nightly", "--at", url, "--floor", str(2**63 - 2)).code == 0
+    with leader(url, "nightly", "a"):
+        pass
+
+    shown = tenure("doctor", "nightly", "--at", url)
+
+    assert shown.code == 1
+    assert "tokens are at their end" in shown.out
+    assert "another name" in shown.out

@@ -15,6 +15,7 @@ import msgspec
 
 from tenure._version import __version__
 from tenure.backends import registry
+from tenure.backends.base import TOKEN_LIMIT, Reading
 from tenure.cli import exits
 from tenure.cli.connection import Connection
 from tenure.cli.exits import Exit
@@ -99,7 +100,7 @@ def _findings(name: str | None, at: str | None) -> Iterator[Finding]:
     try:
         connection = Connection(at, warn=False)
         yield _grade(connection.where.grade)
-        yield from _elections(connection, name)
+        yield from _elections(connection, name, resolved.path)
     except BackendError as error:
         yield Finding(what="backend", state="bad", found=str(error))
 
@@ -155,7 +156,7 @@ def _directory(path: Path) -> Iterator[Finding]:
         mend="use a directory on a disk: --at file:///var/lib/tenure" if ground.warning else None,
     )
     existing = next((place for place in (path, *path.parents) if _is_there(place)), path)
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    if not existing.is_dir() or not _may_be_used(existing):
         why = "cannot be written by this user" if existing.is_dir() else "is no directory"
         mend = "use a directory that this user may write, such as --at file:///var/lib/tenure"
         yield Finding(what="directory", state="bad", found=f"{existing} {why}", mend=mend)
@@ -176,7 +177,7 @@ def _is_there(place: Path) -> bool:
         return False
 
 
-def _elections(connection: Connection, name: str | None) -> Iterator[Finding]:
+def _elections(connection: Connection, name: str | None, path: Path | None) -> Iterator[Finding]:
     """Each election, or the one that was named, and what it suffers from."""
     for election in (name,) if name is not None else connection.elections():
         try:
@@ -191,11 +192,34 @@ def _elections(connection: Connection, name: str | None) -> Iterator[Finding]:
         waiting = f"{len(reading.candidates)} waiting"
         found = f"led by {leader_in_words(reading.leader)}, {waiting}; highest token {reading.token}"
         warning = reading.leader.warning if reading.leader is not None else ""
+        bar, mend = _bar(reading, None if path is None else path / election)
         yield Finding(
             what=election,
-            state="look" if warning else "ok",
-            found="; ".join(filter(None, (found, warning))),
+            state="bad" if bar else "look" if warning else "ok",
+            found="; ".join(filter(None, (found, warning, bar))),
+            mend=mend,
         )
+
+
+def _bar(reading: Reading, directory: Path | None) -> tuple[str, str | None]:
+    """What keeps this user, or everybody, from being elected, and what mends that."""
+    if reading.token >= TOKEN_LIMIT:
+        return (
+            "its tokens are at their end, so nobody can be elected any more",
+            "go on with an election of another name",
+        )
+    if directory is None:
+        return "", None
+    own = [directory, *(directory / name for name in ("lock", "token", "leader", "candidates", "tenures"))]
+    barred = [str(path) for path in own if os.path.lexists(path) and not _may_be_used(path)]
+    if not barred:
+        return "", None
+    return f"this user may not stand, without write access to {', '.join(barred)}", f"chmod -R a+rwX {directory}"
+
+
+def _may_be_used(path: Path) -> bool:
+    """Whether this user, with the rights that it has now, may read and write there."""
+    return os.access(path, os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0), effective_ids=True)
 
 
 def _mend(connection: Connection, election: str, error: BackendError) -> str | None:

@@ -50,6 +50,7 @@ class Place:
                 os.mkdir(path, mode)
             except FileExistsError:
                 continue
+        self.share_directories(self.directory, self.candidates)
         for path in made:
             sync_directory(os.path.dirname(path))
         if made:
@@ -57,7 +58,31 @@ class Place:
 
     def open_lock(self) -> int:
         """A descriptor of the lock file, made where it is missing; nothing is locked yet."""
-        return open_regular(self.lock, os.O_RDWR | os.O_CREAT, self.file_mode)
+        fd = open_regular(self.lock, os.O_RDWR | os.O_CREAT, self.file_mode)
+        self._share(fd)
+        return fd
+
+    def share_directories(self, *paths: str) -> None:
+        """Let whoever may write the root use these directories, as far as this user made them."""
+        for path in paths if not self.private else ():
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                self._share(fd)
+            finally:
+                os.close(fd)
+
+    def _share(self, fd: int) -> None:
+        """The same for a file or directory. Who takes part is said by the root's mode, once, and by nobody's umask.
+
+        The root's sticky bit is not taken over: everybody must be able to remove the files of the dead.
+        """
+        if self.private:
+            return
+        root, ours = os.stat(self.root), os.fstat(fd)
+        writers = root.st_mode & (stat.S_IWOTH | (stat.S_IWGRP if ours.st_gid == root.st_gid else 0))
+        bits = writers | writers << 1 | (writers >> 1 if stat.S_ISDIR(ours.st_mode) else 0)
+        if bits & ~ours.st_mode and ours.st_uid == os.geteuid():
+            os.fchmod(fd, stat.S_IMODE(ours.st_mode) | bits)
 
     def is_current(self, fd: int) -> bool:
         """Whether the descriptor is still of the file that everybody else finds under the lock's path."""
@@ -94,7 +119,9 @@ class Place:
 
     def begin(self) -> Unfinished:
         """A file under a temporary name, locked to show that its maker lives."""
-        return Unfinished(f"{self.candidates}/{TEMPORARY}{os.urandom(8).hex()}", self.file_mode)
+        unfinished = Unfinished(f"{self.candidates}/{TEMPORARY}{os.urandom(8).hex()}", self.file_mode)
+        self._share(unfinished.fileno)
+        return unfinished
 
 
 class IrregularFileError(BackendRefused):
@@ -143,6 +170,14 @@ def open_regular(path: str, flags: int, mode: int = 0o600) -> int:
 
 
 def _irregular(path: str, what: str) -> IrregularFileError:
+    directory = os.path.dirname(path)
+    if path == f"{directory}/lock" and os.path.isdir(
+        f"{directory}/tenures"
+    ):  # it is made so that nobody gets past here
+        return IrregularFileError(
+            f"{directory} is an election of lease:// and is led there; a lock beside it would elect a second leader. "
+            f"Give the URL lease://{os.path.dirname(directory)}, or use another directory, or another name"
+        )
     return IrregularFileError(
         f"{path} is no regular file ({what}), and nothing was read from it or written to it. An election's directory "
         f"must be one of its own, without symbolic links, pipes or other things in it: remove {path}"

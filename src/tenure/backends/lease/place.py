@@ -47,6 +47,7 @@ class LeasePlace(Place):
                         f"{path} is a file, so {self.election} is an election of file:// and is led there; a lease "
                         f"beside it would elect a second leader. Use another directory, or another name"
                     ) from None
+        self.share_directories(self.lock, self.tenures)
         sync_directory(self.directory)
 
     def path(self, token: int) -> str:
