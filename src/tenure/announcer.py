@@ -37,7 +37,7 @@ _LEVELS: dict[type[Notice], int] = {
 """How loud each notice is logged; every kind stands here (a test sees to it)."""
 
 
-_Item = tuple[Notice, Exception | None] | tuple[int, str, Exception | None]
+_Item = tuple[Notice, BaseException | None] | tuple[int, str, BaseException | None]
 
 
 class Announcer:
@@ -53,7 +53,7 @@ class Announcer:
         self._dropped = 0
         self._thread: threading.Thread | None = None
 
-    def tell(self, notice: Notice, cause: Exception | None = None) -> None:
+    def tell(self, notice: Notice, cause: BaseException | None = None) -> None:
         """Queue `notice`, to be logged with the traceback of `cause`; never blocks for longer than the queue's own lock
         is held. Any thread.
         """
@@ -62,7 +62,7 @@ class Announcer:
         if self._subscribers or _log.isEnabledFor(level(notice)):
             self._append((notice, cause))
 
-    def say(self, loudness: int, text: str, cause: Exception | None = None) -> None:
+    def say(self, loudness: int, text: str, cause: BaseException | None = None) -> None:
         """Have `text` logged in its turn, for those who must not wait for a log handler."""
         if _log.isEnabledFor(loudness):
             self._append((loudness, text, cause))
@@ -130,7 +130,7 @@ class Announcer:
                 case (int() as loudness, str() as text, cause):
                     _write(loudness, text, cause=cause)
 
-    def _tell_all(self, notice: Notice, cause: Exception | None) -> None:
+    def _tell_all(self, notice: Notice, cause: BaseException | None) -> None:
         _write(level(notice), describe(notice), notice, cause=cause)
         for callback in self._subscribers:
             try:

@@ -104,7 +104,7 @@ _HELD: WeakKeyDictionary[asyncio.Task[object], dict[tuple[str, str], Body]] = We
 os.register_at_fork(after_in_child=_HELD.clear)  # the parent leads on: this child may stand for itself
 
 
-def raise_if_around(failure: Exception, options: Options) -> None:
+def raise_if_around(failure: BaseException, options: Options) -> None:
     """Raise what a job raised if it is the loss of a tenure around this one: then standing again would be no help."""
     task = asyncio.current_task()
     held = _HELD.get(task, {}) if task is not None else {}

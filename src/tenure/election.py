@@ -22,7 +22,7 @@ from tenure.errors import ConfigurationError, LeadershipLost, NotStamped
 from tenure.holding.events import Resign, Transfer
 from tenure.keeper import Keeper
 from tenure.options import ElectionOptions, Front
-from tenure.reports import Pauses, report_failure_at_loss, report_job_failure
+from tenure.reports import Pauses, Rests, report_failure_at_loss, report_job_failure
 from tenure.views import Lookout, View
 
 _log = logging.getLogger("tenure")
@@ -68,20 +68,25 @@ class Election(Front):
 
         When the tenure is lost the job is cancelled and stands again. When the job raises, its error is logged and
         told to subscribers, the tenure is resigned, and after a pause (from `backoff[0]` seconds, doubled each time
-        up to `backoff[1]`, and from the start after a run of a minute) it stands again. Errors of the election itself
-        come out.
+        up to `backoff[1]`, and from the start after a run of a minute) it stands again. A CancelledError is the job's
+        own failure too, unless this task was cancelled. Errors of the election itself come out.
         """
-        pauses = Pauses(seconds(backoff[0]), seconds(backoff[1]))
+        pauses, rests = Pauses.of(backoff), Rests()
         loop = asyncio.get_running_loop()
         while True:
-            failure: Exception | None = None
+            failure: BaseException | None = None
+            began_s = loop.time()
             try:
                 async with self.lead() as tenure:
-                    began_s = loop.time()
+                    began_s, cancelling = loop.time(), _cancelling()
                     try:
                         return await _started(job, tenure)
                     except _NoCoroutineError:
                         raise
+                    except asyncio.CancelledError as error:
+                        if _cancelling() > cancelling:  # the count decides: by a loss, or from outside
+                            raise
+                        failure = error
                     except Exception as error:  # noqa: BLE001 -- the job's own errors must not end the candidacy
                         failure = error
             except LeadershipLost as lost:
@@ -89,6 +94,7 @@ class Election(Front):
                     raise_if_around(failure, self._options)
                     report_failure_at_loss(self._options, lost, failure)
                 _log.info("%s; standing again", lost)
+                await asyncio.sleep(rests.after(loop.time() - began_s))
                 continue
             except NotStamped as unstamped:
                 pause_s = pauses.after(0)
@@ -137,6 +143,12 @@ class Election(Front):
         the wish was left.
         """
         return await asyncio.wrap_future(self._options.ask(Transfer(to)))
+
+
+def _cancelling() -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancelling()
 
 
 class _NoCoroutineError(ConfigurationError):

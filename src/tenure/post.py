@@ -24,7 +24,7 @@ def held_here() -> dict[tuple[str, str], Post]:
     return held
 
 
-def raise_if_around(failure: Exception, options: Options) -> None:
+def raise_if_around(failure: BaseException, options: Options) -> None:
     """Raise what a job raised if it is the loss of a tenure around this one: then standing again would be no help."""
     around = {name for _, name in tuple(held_here())} - {options.name}
     if isinstance(failure, LeadershipLost) and failure.election in around:

@@ -8,8 +8,8 @@ import os
 from types import CoroutineType, FrameType
 
 from tenure import announcer
-from tenure.durations import NS_PER_S
-from tenure.errors import LeadershipLost, Reason
+from tenure.durations import NS_PER_S, seconds
+from tenure.errors import ConfigurationError, LeadershipLost, Reason
 from tenure.holding.notices import JobFailed
 from tenure.options import Options
 
@@ -19,6 +19,10 @@ FLUSH_S = 0.2
 """How long a process that ends for an overrun waits for its log, and no longer than half its margin."""
 SETTLED_S = 60.0
 """Work that ran for so long is tried again without memory of earlier failures."""
+BRIEF_S = 1.0
+"""A tenure that was lost sooner is followed by a rest."""
+REST_S = (0.01, 1.0)
+"""The first rest, doubled each time, and the longest."""
 
 
 class Pauses:
@@ -28,12 +32,40 @@ class Pauses:
         self._first_s = self._next_s = first_s
         self._longest_s = longest_s
 
+    @classmethod
+    def of(cls, backoff: object) -> Pauses:
+        """The pauses that `Election.run` was asked for. Raises ConfigurationError."""
+        match backoff:
+            case (first, longest):
+                return cls(seconds(first), seconds(longest))  # type: ignore[arg-type]  it refuses what is none
+            case _:
+                raise ConfigurationError(
+                    f"backoff is the first pause and the longest, such as backoff=(1, 60), not {backoff!r}"
+                )
+
     def after(self, ran_s: float) -> float:
         """The pause after a run of `ran_s` seconds, in seconds."""
         if ran_s >= SETTLED_S:
             self._next_s = self._first_s
         pause_s, self._next_s = self._next_s, min(2 * self._next_s, self._longest_s)
         return pause_s
+
+
+class Rests(Pauses):
+    """How long to wait after a tenure that was lost: not at all, unless it was over as soon as it had begun.
+
+    Work that resigns at once would otherwise be elected again and again, as fast as the disk allows.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(*REST_S)
+
+    def after(self, ran_s: float) -> float:
+        """The pause after a tenure of `ran_s` seconds, in seconds."""
+        if ran_s >= BRIEF_S:
+            self._next_s = self._first_s
+            return 0.0
+        return super().after(ran_s)
 
 
 def stack(frame: FrameType | None) -> str:
@@ -68,13 +100,13 @@ def report_overrun(options: Options, reason: Reason, stacks: str) -> None:
         os._exit(OVERRUN_EXIT_CODE)
 
 
-def report_failure_at_loss(options: Options, lost: LeadershipLost, failure: Exception) -> None:
+def report_failure_at_loss(options: Options, lost: LeadershipLost, failure: BaseException) -> None:
     """The same of a job that failed as its tenure was lost, unless it said no more than that; no pause follows."""
     if not isinstance(failure, LeadershipLost):
         report_job_failure(options, lost.token, failure, 0)
 
 
-def report_job_failure(options: Options, token: int, failure: Exception, pause_s: float) -> None:
+def report_job_failure(options: Options, token: int, failure: BaseException, pause_s: float) -> None:
     """Say that a job raised, to the log with its traceback and to subscribers; it stands again after `pause_s`."""
     announcer.ANNOUNCER.tell(
         JobFailed(
