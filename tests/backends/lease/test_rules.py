@@ -409,7 +409,7 @@ def test_an_election_of_file_is_not_led_beside_it(tmp_path: Path) -> None:
             one, other = first(folder), second(folder)
             try:
                 assert await one.campaign(candidate("a"), once=True) is not None
-                with pytest.raises(BackendRefused):
+                with pytest.raises(BackendRefused, match=f"is an election of {one.url.partition('/')[0]}"):
                     await other.campaign(candidate("b"), once=True)
             finally:
                 await one.close()

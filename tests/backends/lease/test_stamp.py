@@ -94,7 +94,7 @@ def test_a_file_without_a_whole_slot_has_no_stamp() -> None:
             os.close(fd)
 
 
-@given(st.lists(st.text(max_size=300), min_size=1, max_size=4))
+@given(st.lists(st.text("abcü", max_size=300), min_size=1, max_size=4))  # no end of "torn" stands there already
 def test_the_last_value_is_read_and_a_torn_one_loses_only_itself(texts: list[str]) -> None:
     """Values are written in turn into two slots."""
     fd = file_of(b"")
