@@ -8,10 +8,11 @@ import platform
 import signal
 import sys
 
-from benchmarks import cycles, failover, standby, startup
+from benchmarks import cycles, failover, leases, standby, startup
 
 BENCHMARKS = {
     "failover": failover.main,
+    "leases": leases.main,
     "standby": standby.main,
     "startup": startup.main,
     "cycles": cycles.main,

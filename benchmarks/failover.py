@@ -23,7 +23,7 @@ SETTLE_S = 0.4
 
 
 class Process:
-    """One candidate, of `benchmarks.candidates.<program>`, in the election of that number."""
+    """One candidate, of `benchmarks.candidates.<program>`; `election` is its second argument."""
 
     def __init__(self, program: str, address: str, election: int = 0) -> None:
         self._process = subprocess.Popen(

@@ -30,7 +30,8 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def _watch(name: str, pids: list[int]) -> None:
+def watch(name: str, pids: list[int]) -> None:
+    """Print what these processes cost together in half a minute."""
     time.sleep(SETTLE_S)
     before_s = sum(map(_schedstat_s, pids))
     time.sleep(WATCH_S)
@@ -51,8 +52,8 @@ def main(trials: int) -> None:
         command = [*MORTAL, sys.executable, "-m", "tenure", "run", "-q", "bench-0", "--at", url, "--", "sleep", "1"]
         wrapper = subprocess.Popen(command)
         try:
-            _watch("Election.lead, waiting", [library.pid])
-            _watch("tenure run, wrapper and guardian", [wrapper.pid, *_children(wrapper.pid)])
+            watch("Election.lead, waiting", [library.pid])
+            watch("tenure run, wrapper and guardian", [wrapper.pid, *_children(wrapper.pid)])
         finally:
             wrapper.kill()
             wrapper.wait()

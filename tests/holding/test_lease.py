@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from tenure.durations import NEVER_NS
-from tenure.holding.lease import Lease, spread
+from tenure.holding.lease import BEATS, Lease, spread
 from tests.holding.stage import BUDGET, LEASELESS, T0, S, grant
 
 
@@ -109,3 +110,15 @@ def test_a_pause_is_from_the_upper_half(backoff_ns: int) -> None:
     pauses = [spread(backoff_ns, chance) for _ in range(200)]
     assert all(backoff_ns / 2 <= pause <= backoff_ns for pause in pauses)
     assert len(set(pauses)) > 100 or backoff_ns < S
+
+
+def test_renewals_of_one_clock_share_a_beat() -> None:
+    """Each a little early, by less than a sixteenth, and never late: a process that leads many wakes for some at once."""
+    due_ns = set()
+    for at in range(1000):
+        sent_ns = T0 + at * S // 1000
+        one = Lease(BUDGET, msgspec.structs.replace(grant(0), sent_ns=sent_ns), random.Random(1))
+        every_ns = BUDGET.renew_every_ns
+        assert every_ns - every_ns // BEATS < one.wake_ns - sent_ns <= every_ns
+        due_ns.add(one.wake_ns)
+    assert len(due_ns) <= BEATS * S // BUDGET.renew_every_ns + 2

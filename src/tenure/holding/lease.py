@@ -9,6 +9,10 @@ from tenure.holding.budget import Budget
 from tenure.holding.events import Granted
 
 
+BEATS = 16
+"""Renewals are brought forward by less than this part of their interval."""
+
+
 class Lease:
     """One grant's deadlines and renewals. A grant without a lease has none of either: every instant is NEVER_NS."""
 
@@ -21,7 +25,7 @@ class Lease:
         self._chance = chance
         self._sent_ns: dict[int, int] = {}  # every renewal that may still be answered, oldest first
         self._waiting_for: int | None = None
-        self._next_ns = granted.sent_ns + budget.renew_every_ns if self.bounded else NEVER_NS
+        self._next_ns = self._after(granted.sent_ns) if self.bounded else NEVER_NS
 
     @property
     def soft_ns(self) -> int:
@@ -42,7 +46,7 @@ class Lease:
         """Renewal `call` leaves now. Abandoned ones before it may still be answered, but only so many are kept."""
         self._sent_ns[call] = now_ns
         self._waiting_for = call
-        self._next_ns = now_ns + self._budget.renew_every_ns
+        self._next_ns = self._after(now_ns)
         while len(self._sent_ns) > self._budget.attempts + 1:
             del self._sent_ns[next(iter(self._sent_ns))]
 
@@ -84,9 +88,16 @@ class Lease:
         self.deadline_ns = self._budget.deadline_ns(sent_ns, lease_ns)
         if self._waiting_for is None or call == self._waiting_for:
             self._waiting_for = None
-            self._next_ns = sent_ns + self._budget.renew_every_ns
+            self._next_ns = self._after(sent_ns)
         self.failing = False
         return sent_ns, late
+
+    def _after(self, sent_ns: int) -> int:
+        """When the renewal after the one sent at `sent_ns` is due: a little early, on a beat that all grants of one
+        clock share, so that a process which leads many elections wakes for some at once and not for each.
+        """
+        due_ns = sent_ns + self._budget.renew_every_ns
+        return due_ns - due_ns % max(1, self._budget.renew_every_ns // BEATS)
 
     def _retry_later(self, now_ns: int) -> None:
         self._waiting_for = None
