@@ -43,8 +43,8 @@ TENURES = 6
 LIMIT_S = 20.0
 ELECTION = "nightly"
 OS_CALLS = (
-    "access", "close", "fchmod", "fdatasync", "fstat", "fsync", "link", "listdir", "mkdir", "open", "pread", "pwrite", "read",
-    "readlink", "rename", "scandir", "stat", "unlink", "utime",
+    "access", "close", "fchmod", "fdatasync", "fstat", "fsync", "link", "listdir", "mkdir", "open", "pread", "pwrite",
+    "read", "readlink", "rename", "scandir", "stat", "unlink", "utime",
 )  # fmt: skip  # a name a line would fill the page
 """Every function of `os` that the backend calls; tests/backends/lease/test_frozen.py holds this against its source."""
 
