@@ -113,7 +113,7 @@ def test_a_pause_is_from_the_upper_half(backoff_ns: int) -> None:
 
 
 def test_renewals_of_one_clock_share_a_beat() -> None:
-    """Each a little early, by less than a sixteenth, and never late: a process that leads many wakes for some at once."""
+    """Each a little early, by less than a sixteenth, never late: who leads many elections wakes for some at once."""
     due_ns = set()
     for at in range(1000):
         sent_ns = T0 + at * S // 1000

@@ -8,7 +8,6 @@ from tenure.durations import NEVER_NS
 from tenure.holding.budget import Budget
 from tenure.holding.events import Granted
 
-
 BEATS = 16
 """Renewals are brought forward by less than this part of their interval."""
 
