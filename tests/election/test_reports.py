@@ -40,6 +40,7 @@ def options(stage: Stage, **changes: Any) -> Options:
         "min_grade": "C",
         "scope": None,
         "on_overrun": "report",
+        "guard": None,
         "takeover_delay": 0,
         "fences": (),
     }
