@@ -69,6 +69,20 @@ def test_a_renewed_deadline_replaces_the_earlier_one(scene: Scene) -> None:
     assert wrapper.wait() == 4
 
 
+@pytest.mark.parametrize("left", ["", "sleep 1000 & "])
+def test_L4_a_guardian_that_is_stopped_when_the_job_ends_is_replaced(scene: Scene, left: str) -> None:
+    """It owes word of the end; its wrapper sees the end itself, ends what the job left, and passes its code on."""
+    enough = scene.folder / "enough"
+    wrapper = scene.run("sh", "-c", f"{left}while ! test -e {enough}; do sleep 0.05; done; exit 4")
+    wrapper.event("started")
+    stop(wrapper.guardian)
+
+    enough.touch()
+
+    assert wrapper.wait() == 4
+    assert wrapper.event("ended")["because"] == "ITSELF"
+
+
 def test_L4_a_stopped_guardian_is_replaced_by_its_wrapper(scene: Scene) -> None:
     """An order to end that the guardian cannot hear is carried out by the wrapper, grace and all."""
     said = scene.folder / "said"

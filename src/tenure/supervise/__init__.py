@@ -6,6 +6,7 @@ Who imports whom, and in which of the two processes it runs:
 
     job             wrapper    Guardian, what the wrapper holds; forks before asyncio is loaded
     connection      wrapper    the same inside an event loop; takes over when the guardian fails
+    watched_job     wrapper    a job as the wrapper sees it
     terminal        wrapper    foreground and job control
     guardian        guardian   its loop: orders, children, the deadline
     launch          guardian   fork and exec of the job

@@ -32,6 +32,7 @@ from tenure.supervise.errors import (
 )
 from tenure.supervise.processes import Family, GroupLeader, Process, children_of, identify, is_stopped
 from tenure.supervise.terminal import Terminal, stop_ourselves
+from tenure.supervise.watched_job import WatchedJob
 from tenure.supervise.wire import (
     DESCRIPTORS,
     Because,
@@ -64,36 +65,6 @@ STUBBORN_S = 10.0
 LOOK_AGAIN_S = 0.01
 
 
-class _Job:
-    """One job, from the order to start it until nothing of it is left."""
-
-    def __init__(self, grace_s: float, deadline_ns: int | None, spared: frozenset[Process]) -> None:
-        self.grace_ns = round(grace_s * NS_PER_S)
-        self.deadline_ns = deadline_ns
-        self.spared = spared
-        self.pid: int | None = None
-        self.has_begun = asyncio.Event()
-        self.is_over = asyncio.Event()
-        self.outcome: int | JobError | ConfigurationError = 0
-        self.is_acknowledged = False
-        self.stop_asked = False
-        self.continues = 0
-        self.kill_at_ns: int | None = None
-        self.heard_ns = 0
-        self.remaining: list[int] = []
-
-    def finish(self, outcome: int | JobError | ConfigurationError) -> None:
-        self.outcome = outcome
-        self.has_begun.set()
-        self.is_over.set()
-
-    def limit_ns(self, now_ns: int) -> int:
-        """When everything of it must be killed, if it is to end from now on."""
-        if self.kill_at_ns is None:
-            self.kill_at_ns = now_ns + self.grace_ns
-        return self.kill_at_ns if self.deadline_ns is None else min(self.kill_at_ns, self.deadline_ns)
-
-
 class Connection:
     """A guardian, as one event loop sees it."""
 
@@ -106,9 +77,10 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(channel.fileno(), self._read)
         self._loop.add_reader(pidfd, self._guardian_died)
-        self._job: _Job | None = None
+        self._job: WatchedJob | None = None
         self._command = ""
         self._taking_over: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._is_listening = True
         self.is_guardian_reaped = False
         self._has_failed = False
@@ -132,7 +104,7 @@ class Connection:
             raise GuardianDied(failed=self._has_failed)
         foreground = self._terminal.is_ours()
         spared = frozenset(found for pid in children_of(os.getpid()) if (found := identify(pid)))
-        job = self._job = _Job(grace_s, deadline_ns, spared)
+        job = self._job = WatchedJob(grace_s, deadline_ns, spared)
         self._command = command[0] if command else ""
         self.because = None
         program = write_program(command, dict(env))
@@ -193,18 +165,19 @@ class Connection:
             self._channel.send(Stop(number))  # a full buffer is the sign of a guardian that is stopped: see below
         while not job.is_over.is_set():
             self._judge_guardian(job)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._patrol_s(job)):
-                    await job.is_over.wait()
+            self._give_up_on_survivors(job)
+            await self._patrol(job)
         if isinstance(job.outcome, JobSurvived):
             raise job.outcome
 
     def close(self) -> None:
         """Leave the loop. A job that still runs is killed at once, and waited for."""
         self._stop_listening()
-        if self._taking_over is not None:
-            self._taking_over.cancel()
+        for task in filter(None, (self._taking_over, self._following)):
+            task.cancel()
         job = self._job
+        if job is not None:
+            job.look_away()
         if job is None or job.is_over.is_set():
             return
         job.kill_at_ns = now_ns = self._clock.now_ns()
@@ -226,19 +199,21 @@ class Connection:
         except Closed:
             self._loop.remove_reader(self._channel.fileno())  # its pidfd tells the rest
 
-    def _note(self, job: _Job, report: Report) -> None:
+    def _note(self, job: WatchedJob, report: Report) -> None:
         match report:
             case Started(pid):
                 job.pid = pid
                 job.has_begun.set()
+                job.look(self._guardian, lambda: self._main_ended(job))
             case Refused(problem, error):
                 self._finish(job, self._refusal(problem, error))
             case Paused(number):
                 self._job_paused(job, number)
             case Continued():
                 job.continues -= 1
-            case EndingBegun():
+            case EndingBegun(because):
                 job.is_acknowledged = True
+                job.begun = because
             case LeftBehind(status, count, some):
                 who = ", ".join(some) + (", ..." if count > len(some) else "")
                 noun = "process" if count == 1 else "processes"
@@ -257,11 +232,25 @@ class Connection:
             return CommandNotFound(self._command) if not_found else CommandNotExecutable(self._command, error)
         return JobNotStarted(error) if error else ConfigurationError(problem)
 
-    def _finish(self, job: _Job, outcome: int | JobError | ConfigurationError) -> None:
+    def _finish(self, job: WatchedJob, outcome: int | JobError | ConfigurationError) -> None:
+        job.look_away()
         self._terminal.job_is_over(outcome if isinstance(outcome, int) else 255)
         job.finish(outcome)
 
-    def _job_paused(self, job: _Job, number: int) -> None:
+    def _main_ended(self, job: WatchedJob) -> None:
+        """From now on the guardian owes word of the end; one that is stopped gives none."""
+        job.look_away()
+        job.main_has_ended = True
+        job.heard_ns = self._clock.now_ns()
+        if self._is_listening and not job.stop_asked:
+            self._following = self._loop.create_task(self._follow_end(job), name="tenure: follow the job's end")
+
+    async def _follow_end(self, job: WatchedJob) -> None:
+        while not job.is_over.is_set():
+            self._judge_guardian(job)
+            await self._patrol(job)
+
+    def _job_paused(self, job: WatchedJob, number: int) -> None:
         """Do as a shell whose job was stopped: with a terminal, hand it on to the shell above us."""
         if job.pid is None or job.stop_asked or job.continues:  # the last: it is being continued, the report is old
             return
@@ -278,12 +267,18 @@ class Connection:
 
     # ---------------------------------------------------------------------------------------------------- taking over
 
-    def _patrol_s(self, job: _Job) -> float:
+    async def _patrol(self, job: WatchedJob) -> None:
+        """Wait until the job is over, or until the next look."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patrol_s(job)):
+                await job.is_over.wait()
+
+    def _patrol_s(self, job: WatchedJob) -> float:
         """Until the next look at the guardian: soon, and exactly when its time for the job is up."""
         left_s = (job.limit_ns(self._clock.now_ns()) - self._clock.now_ns()) / NS_PER_S
         return min(PATROL_S, left_s + LOOK_AGAIN_S) if left_s > 0 else PATROL_S
 
-    def _judge_guardian(self, job: _Job) -> None:
+    def _judge_guardian(self, job: WatchedJob) -> None:
         """Take over from a guardian that owes an answer and cannot, or does not, give it."""
         now_ns = self._clock.now_ns()
         limit_ns = job.limit_ns(now_ns)
@@ -292,7 +287,10 @@ class Connection:
             silent_ns = now_ns - max(job.heard_ns, limit_ns if job.is_acknowledged else 0)
             if owes and (silent_ns >= SILENCE_S * NS_PER_S or is_stopped(self._guardian)):
                 self._take_over(job)
-        if now_ns >= limit_ns + STUBBORN_S * NS_PER_S:
+
+    def _give_up_on_survivors(self, job: WatchedJob) -> None:
+        now_ns = self._clock.now_ns()
+        if now_ns >= job.limit_ns(now_ns) + STUBBORN_S * NS_PER_S:
             self._finish(job, JobSurvived(job.remaining))
 
     def _guardian_died(self) -> None:
@@ -303,15 +301,16 @@ class Connection:
         if job is not None and not job.is_over.is_set():
             self._take_over(job)
 
-    def _take_over(self, job: _Job) -> None:
+    def _take_over(self, job: WatchedJob) -> None:
         if self._taking_over is None:
             self._taking_over = self._loop.create_task(self._end_in_its_place(job), name="tenure: end the job")
 
-    async def _end_in_its_place(self, job: _Job) -> None:
+    async def _end_in_its_place(self, job: WatchedJob) -> None:
         self._kill_guardian()
         if job.is_over.is_set():  # it had ended everything, and its last report was still to be read
             return
         now_ns = self._clock.now_ns()
+        ended_itself = job.ended_itself
         sweep()  # the job holds nothing any more
         leader = None if job.pid is None else GroupLeader(job.pid)
         ending = self._own_ending(job, now_ns, leader)
@@ -325,9 +324,11 @@ class Connection:
         sweep()  # once more: a job killed between fork and exec had the guardian's lock, too
         status = None if leader is None else leader.status
         died = GuardianDied(status, failed=self._has_failed)
-        self._finish(job, status if job.stop_asked and status is not None else died)
+        if ended_itself:
+            self.because = Because.ITSELF
+        self._finish(job, status if (job.stop_asked or ended_itself) and status is not None else died)
 
-    def _own_ending(self, job: _Job, now_ns: int, leader: GroupLeader | None = None) -> Ending:
+    def _own_ending(self, job: WatchedJob, now_ns: int, leader: GroupLeader | None = None) -> Ending:
         """What was the guardian's is our child now; begin to end it."""
         if leader is None and job.pid is not None:
             leader = GroupLeader(job.pid)
