@@ -27,7 +27,7 @@ from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason
 from tenure.fencing.stamping import stamp_all_blocking
 from tenure.handle import Hold
 from tenure.holding.events import Resign, Transfer
-from tenure.jobs import run
+from tenure.jobs import checked_job, run
 from tenure.keeper import Keeper, Seat
 from tenure.options import ElectionOptions, Front, Options, checked_value
 from tenure.post import Post
@@ -65,8 +65,7 @@ class Tenure(Hold):
     def publish(self, value: str) -> None:
         """Put `value` beside the leader's name for all to read; limits and errors as of `tenure.Tenure.publish`."""
         checked_value(value)
-        if self._forked():  # there is no keeper here that would answer
-            raise self._as_lost(Reason.FORKED)
+        self.check()
         try:
             self._seat.call(self._grant.publish(value)).result()
         except Gone as error:
@@ -258,7 +257,7 @@ class _Standing:
 
     def __init__(self, options: Options, job: Callable[[Tenure], object] | None) -> None:
         self._options = options
-        self._job: Callable[[Tenure], object] = job or Tenure.wait_lost
+        self._job: Callable[[Tenure], object] = checked_job(job or Tenure.wait_lost)
         self.thread = threading.Thread(target=self._run, name=f"tenure-stand-{options.name}", daemon=True)
         self.bell = Bell()
         self.tenure: Tenure | None = None
@@ -305,11 +304,11 @@ class _Standing:
             raise _EndedError
         return _Block(body)
 
-    def _lead(self, tenure: Tenure) -> None:
+    def _lead(self, tenure: Tenure) -> object:
         self.tenure = tenure
         self.bell.ring()
         try:
-            self._job(tenure)
+            return self._job(tenure)
         finally:
             self.tenure = None
 
@@ -384,6 +383,8 @@ def singleton(
     """
 
     def decorate(job: Callable[Concatenate[Tenure, _P], _T]) -> Callable[_P, _T]:
+        checked_job(job)
+
         @functools.wraps(job)
         def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T:
             return Election(name, at, **options).run(lambda tenure: job(tenure, *args, **kwargs))

@@ -66,8 +66,7 @@ class Tenure(Hold):
         for a value that is too long, and BackendUnreachable when it is unknown whether it was written.
         """
         checked_value(value)
-        if self._forked():  # there is no keeper here that would answer
-            raise self._as_lost(Reason.FORKED)
+        self.check()
         try:
             await asyncio.wrap_future(self._seat.call(self._grant.publish(value)))
         except Gone as error:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from asyncio import CancelledError
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
-from tenure.errors import LeadershipLost, NotStamped
+from tenure.errors import ConfigurationError, LeadershipLost, NotStamped
 from tenure.handle import Hold
 from tenure.options import Options
 from tenure.post import raise_if_around
@@ -17,7 +18,31 @@ from tenure.reports import Pauses, Rests, report_failure_at_loss, report_job_fai
 
 _log = logging.getLogger("tenure")
 _H = TypeVar("_H", bound=Hold)
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+def checked_job(job: Callable[_P, _T]) -> Callable[_P, _T]:
+    """`job`, if calling it does its work; ConfigurationError for one whose work would begin later, without leadership."""
+    if inspect.iscoroutinefunction(job) or inspect.isgeneratorfunction(job) or inspect.isasyncgenfunction(job):
+        raise _later(job)
+    return job
+
+
+def _later(job: object) -> ConfigurationError:
+    return ConfigurationError(
+        f"{job!r} does nothing before it is awaited or iterated over, and then nobody leads any more; give a plain "
+        "function, or use tenure.Election for `async def`"
+    )
+
+
+def _checked_result(result: _T, job: object) -> _T:
+    """The same of a job that one cannot tell by its looks, such as a lambda that calls it."""
+    if inspect.iscoroutine(result):
+        result.close()  # or Python would warn that it was never awaited
+    elif not inspect.isgenerator(result) and not inspect.isasyncgen(result):
+        return result
+    raise _later(job)
 
 
 def run(
@@ -28,6 +53,7 @@ def run(
     pause: Callable[[float], object] = time.sleep,
 ) -> _T:
     """What `tenure.Election.run` says; `pause` waits so many seconds."""
+    checked_job(job)
     pauses, rests = Pauses.of(backoff), Rests()
     while True:
         failure: BaseException | None = None
@@ -36,9 +62,11 @@ def run(
             with lead() as tenure:
                 began_s = time.monotonic()
                 try:
-                    return job(tenure)
+                    result = job(tenure)
                 except (Exception, CancelledError) as error:  # noqa: BLE001  the job's own errors must not end the candidacy
                     failure = error
+                else:
+                    return _checked_result(result, job)
         except LeadershipLost as lost:
             if failure is not None:
                 raise_if_around(failure, options)

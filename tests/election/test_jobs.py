@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tenure import ConfigurationError, Tenure
+from tenure import ConfigurationError, LeadershipLost, Reason, Tenure
 from tenure.blocking import Tenure as BlockingTenure
+from tenure.blocking import singleton
 from tenure.holding.notices import JobFailed
 from tenure.reports import Rests
-from tests.election.stage import LIMIT_S, Stage, heard, until
+from tests.election.stage import LIMIT_S, Stage, heard, until, wait_until
 
 pytestmark = pytest.mark.versions
 FRONTS = pytest.mark.parametrize("front", ["asyncio", "blocking"])
@@ -119,3 +121,70 @@ def test_a_backoff_that_is_none_is_refused_with_words(stage: Stage, front: str, 
         run(stage, front, lambda tenure: tenure.token, backoff=backoff)
     assert stage.waiting() == []
     assert stage.leader() is None
+
+
+async def later(tenure: BlockingTenure) -> int:
+    """A coroutine function: calling it does nothing."""
+    return tenure.token
+
+
+def one_by_one(tenure: BlockingTenure) -> Iterator[int]:
+    """A generator function: the same."""
+    yield tenure.token
+
+
+async def each_later(tenure: BlockingTenure) -> AsyncIterator[int]:
+    """And of both."""
+    yield tenure.token
+
+
+LAZY = pytest.mark.parametrize("job", [later, one_by_one, each_later, functools.partial(later)])
+
+
+@LAZY
+def test_a_job_that_would_begin_without_leadership_is_refused(stage: Stage, job: Callable[..., Any]) -> None:
+    """By everything that takes a job for a thread, before anybody stands."""
+    with pytest.raises(ConfigurationError, match="plain function"):
+        stage.blocking().run(job)
+    with pytest.raises(ConfigurationError, match="plain function"):
+        stage.blocking().stand(job)
+    with pytest.raises(ConfigurationError, match="plain function"):
+        singleton("e", stage.backend())(job)
+    assert stage.service.read("e").token == 0
+
+
+@LAZY
+def test_a_job_whose_result_would_do_the_work_is_refused(stage: Stage, job: Callable[..., Any]) -> None:
+    """One cannot tell by its looks; it is refused where it has come, and not tried again."""
+    disguised = job.__call__
+    with pytest.raises(ConfigurationError, match="plain function"):
+        stage.blocking().run(disguised)
+    with pytest.raises(ConfigurationError, match="plain function"), stage.blocking().stand(disguised) as one:
+        one.wait_elected(LIMIT_S)
+        wait_until(lambda: stage.leader() is None)
+        one.wait_elected(LIMIT_S)
+    assert stage.leader() is None
+
+
+@FRONTS
+def test_nothing_is_published_after_resigning(stage: Stage, front: str) -> None:
+    """The service would still take it; the tenure has ended all the same."""
+    caught: pytest.ExceptionInfo[LeadershipLost] | None = None
+    if front == "blocking":
+        with pytest.raises(LeadershipLost), stage.blocking().lead() as held:
+            held.resign()
+            with pytest.raises(LeadershipLost) as caught:
+                held.publish("here")
+    else:
+
+        async def main() -> None:
+            nonlocal caught
+            async with stage.election().lead() as tenure:
+                tenure.resign()
+                with pytest.raises(LeadershipLost) as caught:
+                    await tenure.publish("here")
+
+        with pytest.raises(LeadershipLost):
+            asyncio.run(main())
+    assert caught is not None
+    assert caught.value.reason is Reason.RESIGNED
