@@ -194,8 +194,9 @@ class Candidacy:
             finally:
                 elected.cancel()
             if self._task.done():
-                self._task.result()
-                raise ConfigurationError("this candidacy has ended, because its job returned; stand again for another")
+                if not self._task.cancelled():
+                    self._task.result()
+                raise ConfigurationError("this candidacy has ended; stand again for another")
         return tenure
 
     async def __aenter__(self) -> Self:

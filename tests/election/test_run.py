@@ -334,6 +334,22 @@ def test_stand_whose_job_has_returned_says_so_to_who_waits(play: Play, stage: St
     play(main)
 
 
+def test_a_candidacy_that_was_left_says_so_to_who_waits(play: Play, stage: Stage) -> None:
+    """Nobody has cancelled who waits, before or after: ConfigurationError, as without asyncio."""
+
+    async def main() -> None:
+        async with stage.election(candidate="first").lead():
+            async with stage.election().stand() as candidacy:
+                waits = asyncio.create_task(candidacy.wait_elected())
+                await until(lambda: stage.waiting() == ["a"])
+            with pytest.raises(ConfigurationError, match="ended"):
+                await waits
+            with pytest.raises(ConfigurationError, match="ended"):
+                await candidacy.wait_elected()
+
+    play(main)
+
+
 def test_stand_cancelled_while_it_is_left_has_released_all_the_same(play: Play, stage: Stage) -> None:
     """The job drains when the task around is cancelled too: what it leads does not outlive the block."""
 
