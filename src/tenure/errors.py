@@ -63,15 +63,21 @@ class LeadershipLost(TenureError):
 
 
 class NotElected(TenureError, TimeoutError):
-    """Nobody elected this candidate within the time it gave; it stands no more. Try again, or wait longer."""
+    """Nobody elected this candidate within the time it gave; it stands no more. Try again, or wait longer.
 
-    def __init__(self, election: str, waited_s: float, detail: str = "") -> None:
-        super().__init__(election, waited_s, detail)
+    With `withdrawn` its time was not over, and trying again is no help: `detail` says why nobody stands here any more.
+    """
+
+    def __init__(self, election: str, waited_s: float, detail: str = "", withdrawn: bool = False) -> None:
+        super().__init__(election, waited_s, detail, withdrawn)
         self.election = election
         self.waited_s = waited_s
         self.detail = detail
+        self.withdrawn = withdrawn
 
     def __str__(self) -> str:
+        if self.withdrawn:
+            return f"the candidacy for {self.election!r} was withdrawn: {self.detail}; let another process stand for it"
         because = f" ({self.detail})" if self.detail else ""
         return f"not elected for {self.election!r} within {self.waited_s:g} s{because}; wait longer, or try again later"
 

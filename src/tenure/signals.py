@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from tenure.errors import ConfigurationError
+from tenure.errors import ConfigurationError, NotElected
 from tenure.keeper import Keeper
 
 
@@ -19,8 +19,9 @@ def resign_on(*signals: signal.Signals) -> Iterator[None]:
 
     In a coroutine the task that entered the block is cancelled, so that tenures inside it are resigned with their
     grace and candidacies withdrawn. Without asyncio SystemExit is raised in the main thread, and every tenure that
-    other threads hold is asked to resign. A second signal does what it did before. Only in the main thread: raises
-    ConfigurationError elsewhere.
+    other threads hold is asked to resign; if what runs there swallows it, SystemExit is raised again where the block
+    ends. Another exception that comes out of the block goes on as it is. A second signal does what it did before. Only
+    in the main thread: raises ConfigurationError elsewhere.
     """
     wanted = signals or (signal.SIGTERM,)
     try:
@@ -54,10 +55,14 @@ def resign_on(*signals: signal.Signals) -> Iterator[None]:
     except asyncio.CancelledError:
         if not came:
             raise
+    except NotElected:  # a job that swallowed it would stand again, in a process where nobody is elected any more
+        if not came or task is not None:
+            raise
     finally:
         restore()
-    if came and task is not None:
-        task.uncancel()
+    if came:
+        if task is not None:
+            task.uncancel()
         raise SystemExit(128 + came[0])
 
 

@@ -9,8 +9,9 @@ from types import FrameType
 
 import pytest
 
-from tenure import ConfigurationError, resign_on
-from tests.election.stage import InThread, Stage
+from tenure import ConfigurationError, NotElected, resign_on
+from tenure.blocking import Tenure
+from tests.election.stage import InThread, Stage, wait_until
 
 pytestmark = pytest.mark.versions
 UNCATCHABLE = [signal.SIGKILL, signal.SIGSTOP]
@@ -107,6 +108,49 @@ def test_in_a_coroutine_the_same_is_restored(stage: Stage) -> None:
     assert caught.value.code == 128 + signal.SIGUSR1
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
     assert stage.leader() is None
+
+
+@pytest.mark.usefixtures("fresh_keeper")
+@pytest.mark.parametrize("then", ["returns", "fails"])
+def test_a_job_that_swallows_the_exit_ends_the_process_all_the_same(stage: Stage, then: str) -> None:
+    """The status is 128 + the signal's number where the block ends, and nobody is elected again until then."""
+
+    def job(tenure: Tenure) -> None:
+        assert tenure.token == 1
+        try:
+            signal.raise_signal(signal.SIGUSR1)
+        except SystemExit:
+            if then == "fails":
+                raise RuntimeError from None
+
+    with pytest.raises(SystemExit) as caught, resign_on(signal.SIGUSR1):
+        stage.blocking().run(job, backoff=(0, 0))
+    assert caught.value.code == 128 + signal.SIGUSR1
+
+
+@pytest.mark.usefixtures("fresh_keeper")
+def test_another_error_out_of_the_block_goes_on(stage: Stage) -> None:
+    """It tells more than the status would."""
+    with pytest.raises(ZeroDivisionError), resign_on(signal.SIGUSR1), stage.blocking().lead():
+        try:
+            signal.raise_signal(signal.SIGUSR1)
+        finally:
+            raise ZeroDivisionError
+
+
+@pytest.mark.usefixtures("fresh_keeper")
+def test_who_is_withdrawn_by_a_signal_hears_that_and_not_to_wait_longer(stage: Stage) -> None:
+    """Nobody waited for any time, and no time would help: the process ends."""
+    with pytest.raises(SystemExit), resign_on(signal.SIGUSR1):
+        with stage.blocking(candidate="first").lead():
+            thread = InThread(lambda: stage.blocking().lead().__enter__())
+            wait_until(lambda: stage.waiting() == ["a"])
+            signal.raise_signal(signal.SIGUSR1)
+    with pytest.raises(NotElected, match="was withdrawn: this process ends on signal") as caught:
+        thread.outcome()
+    assert caught.value.withdrawn
+    assert "wait longer" not in str(caught.value)
+    assert str(NotElected(*caught.value.args)) == str(caught.value)  # as one that was pickled
 
 
 def test_it_is_refused_off_the_main_thread() -> None:

@@ -132,7 +132,7 @@ class Seat:
 
     def _stand(self, event: events.Stand) -> None:
         if self._keeper.ending:  # whoever resigned because the process ends must not be elected again (L13)
-            self._tell(self.owner.not_elected, self._not_elected(self._keeper.ending))
+            self._tell(self.owner.not_elected, self._withdrawn(self._keeper.ending))
         else:
             self.feed(event)
 
@@ -145,7 +145,7 @@ class Seat:
             self.feed(events.Asked(events.Resign()))
         else:
             self.feed(events.BodyLeft())
-            self._tell(self.owner.not_elected, self._not_elected(detail))
+            self._tell(self.owner.not_elected, self._withdrawn(detail))
 
     def is_elsewhere(self) -> bool:
         """Whether its owner runs on another thread than the main one."""
@@ -253,6 +253,9 @@ class Seat:
             method(argument)
         except OwnerGoneError:
             self._keeper.soon(self.feed, events.BodyLeft())
+
+    def _withdrawn(self, detail: str) -> TenureError:
+        return NotElected(self._candidate.election, self._wait_s, detail, withdrawn=True)
 
     def _not_elected(self, detail: str) -> TenureError:
         return NotElected(self._candidate.election, self._wait_s, detail)
