@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Literal, TypedDict
 
 import msgspec
@@ -80,9 +81,9 @@ class Options:
         takeover_delay: float | str,
         fences: Iterable[Fence],
     ) -> None:
-        self.name = registry.checked_name(name)
+        self.name = registry.checked_name(_text(name, "the name of an election", "nightly-report"))
         who = _default_candidate() if candidate is None else candidate
-        self.candidate = registry.checked_name(who, what="a candidate")
+        self.candidate = registry.checked_name(_text(who, "a candidate", "host-7"), what="a candidate")
         self.metadata = _checked_metadata(metadata)
         self.priority = _checked_priority(priority)
         self.on_overrun = on_overrun
@@ -92,7 +93,7 @@ class Options:
         self.fences = checked_fences(fences)
         self.highest = 0
         """The highest token seen: no tenure begins with one that is not above it."""
-        self._at = at if isinstance(at, Backend) else registry.resolve(at)
+        self._at = at if isinstance(at, Backend) else registry.resolve(_place(at))
         self.backend  # noqa: B018 -- connected now, so that a bad URL is refused where it was written
         self.budget = self._checked_budget(lease, grace, stall_after)
         self._check_demands(min_grade, scope)
@@ -274,6 +275,22 @@ def checked_value(value: str) -> str:
     if size > VALUE_LIMIT_BYTES:
         raise ConfigurationError(f"a value has at most {VALUE_LIMIT_BYTES} bytes; publish where to find it instead")
     return value
+
+
+def _text(given: object, what: str, example: str) -> str:
+    if not isinstance(given, str):
+        raise ConfigurationError(f"{what} is text, such as {example!r}, not {given!r}")
+    return given
+
+
+def _place(at: object) -> str | None:
+    if at is None or isinstance(at, str):
+        return at
+    hint = f"; write {at.absolute().as_uri()!r}" if isinstance(at, Path) else ""
+    raise ConfigurationError(
+        f"at takes a URL such as 'file:///absolute/path', a Backend, or None for the default, not "
+        f"{type(at).__name__}{hint}"  # and not what it is: a secret may stand in it
+    )
 
 
 def _checked_priority(priority: object) -> int:

@@ -37,7 +37,7 @@ class Pauses:
         """The pauses that `Election.run` was asked for. Raises ConfigurationError."""
         match backoff:
             case (first, longest):
-                return cls(seconds(first), seconds(longest))  # type: ignore[arg-type]  it refuses what is none
+                return cls(seconds(first), seconds(longest))  # type: ignore[arg-type]  # it refuses what is none
             case _:
                 raise ConfigurationError(
                     f"backoff is the first pause and the longest, such as backoff=(1, 60), not {backoff!r}"

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,15 +31,21 @@ HALF_A_PAIR = "\ud800"
         ({"name": "a b"}, "'a-b'"),
         ({"name": ""}, "cannot name"),
         ({"candidate": "x/y"}, "x/y"),
+        ({"name": 5}, "the name of an election is text"),
+        ({"candidate": 5}, "a candidate is text"),
+        ({"at": 5}, "takes a URL such as 'file:///absolute/path'.*not int"),
+        ({"at": b"redis://:secret@host"}, "not bytes$"),
+        ({"at": Path("/a b")}, "write 'file:///a%20b'"),
         ({"min_grade": "A"}, "has grade C, and grade A is demanded"),
         ({"min_grade": "D"}, "A, B or C"),
         ({"scope": "host"}, "elects within one process"),
         ({"scope": "galaxy"}, "process, user, host, cluster"),
-        ({"lease": 0}, "needs|above"),
+        ({"lease": 0}, "renew a lease of 0 s in time; give one such as lease=15"),
+        ({"lease": "999ns"}, "renew a lease of"),
         ({"lease": -1}, "not a duration"),
         ({"lease": "soon"}, "not a duration"),
         ({"grace": "1 day or so"}, "not a duration"),
-        ({"stall_after": 0}, "stall_after"),
+        ({"stall_after": 0}, "such as stall_after=10"),
         ({"takeover_delay": -1}, "not a duration"),
         ({"on_overrun": "pray"}, "'report' or 'exit'"),
         ({"metadata": {"k": "v" * METADATA_LIMIT_BYTES}}, "2048 bytes"),

@@ -18,6 +18,8 @@ from tenure.durations import NEVER_NS, NS_PER_S
 from tenure.errors import ConfigurationError
 
 PPM = 1_000_000
+SHORTEST_NS = 1_000
+"""What a shorter lease is divided into would be no whole nanoseconds any more."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +61,11 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
         """
         grace_ns = None if grace_s is None else round(grace_s * NS_PER_S)
         stall_ns = None if stall_after_s is None else round(stall_after_s * NS_PER_S)
+        if stall_ns is not None and stall_ns <= 0:
+            raise ConfigurationError(
+                "stall_after is 0, so that every owner is silent for too long; give the longest time between two calls "
+                "of check(), such as stall_after=10, or leave it away"
+            )
         if lease_s is None:
             return cls(
                 lease_ns=None,
@@ -73,6 +80,8 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
             ).checked()
         lease_ns = round(lease_s * NS_PER_S)
         usable_ns = _usable(lease_ns, rho_ppm)
+        if usable_ns < SHORTEST_NS:
+            raise ConfigurationError(f"nobody can renew a lease of {_s(lease_ns)} in time; give one such as lease=15")
         grace_ns = usable_ns // 4 if grace_ns is None else grace_ns
         margin_ns = usable_ns // 20
         return cls(
