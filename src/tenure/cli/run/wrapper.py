@@ -22,6 +22,7 @@ from tenure.election import Election
 from tenure.errors import LeadershipLost, Reason, TenureError
 from tenure.reports import Pauses
 from tenure.supervise import Because, Guardian, GuardianDied
+from tenure.supervise.processes import children_of
 
 ENDING = (signal.SIGTERM,)
 """Signals that end the job with its grace, and the wrapper with it."""
@@ -57,6 +58,8 @@ class Wrapper:
         self._grace_s = grace_s
         self._task: asyncio.Task[object] | None = None
         self._has_job = False
+        self._has_command = False
+        """Whether the command of --on-lost runs."""
         self._ended_by: int | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._waiting: asyncio.Task[None] | None = None
@@ -69,6 +72,7 @@ class Wrapper:
         loop = asyncio.get_running_loop()
         for number in (*ENDING, *FORWARDED):
             loop.add_signal_handler(number, self._signalled, number)
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
         self._say(f"standing for {self._election.name!r} as {self._election.candidate!r} at {self._election.url}")
         try:
             while True:
@@ -182,6 +186,7 @@ class Wrapper:
             "TENURE_TOKEN": str(lost.token),
             "TENURE_REASON": lost.reason.value,
         }
+        self._has_command = True
         process = await asyncio.create_subprocess_shell(command, env=environment, start_new_session=True)
         try:
             async with asyncio.timeout(ON_LOST_LIMIT_S):
@@ -194,6 +199,21 @@ class Wrapper:
                     os.killpg(process.pid, signal.SIGKILL)
                 await _to_its_end(process.wait())
             await _to_its_end(_end_group(process.pid))
+            self._has_command = False
+            self._reap()
+
+    def _reap(self) -> None:
+        """Collect the dead among what commands of --on-lost left running on purpose: it is our child, as an orphan.
+
+        While the guardian lives we have no other children than it, those, and the command itself, which asyncio reaps.
+        """
+        children = children_of(os.getpid())
+        if self._has_command or not self._guardian.is_alive:  # asked last: its death makes the job's processes ours
+            return
+        for pid in children:
+            if pid != self._guardian.pid:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
 
     def _environment(self, tenure: Tenure) -> dict[str, str]:
         return {
