@@ -91,6 +91,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     token: int
     """The highest token given so far; 0 before the first."""
     candidates: tuple[Standing, ...]
+    warning: str = ""
+    """What keeps everybody from being elected though nobody leads, such as a stranger that holds the lock."""
 
 
 class Grant(ABC):

@@ -82,9 +82,11 @@ def _ask(connection: Connection, name: str, wish: Wish) -> Leader:
     try:
         return connection.ask(name, wish)
     except BackendRefused:
-        if connection.read(name).leader is not None:
+        found = connection.read(name)
+        if found.leader is not None:
             raise
-        raise Stop(Exit.NO, f"nobody leads {name!r}, so nobody was asked to step down") from None
+        why = f"; {found.warning}" if found.warning else ""
+        raise Stop(Exit.NO, f"nobody leads {name!r}, so nobody was asked to step down{why}") from None
 
 
 def _wait(connection: Connection, name: str, views: Views, led: Leader, until_ns: int) -> tuple[bool, Leader | None]:

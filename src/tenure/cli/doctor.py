@@ -203,6 +203,8 @@ def _elections(connection: Connection, name: str | None, path: Path | None) -> I
 
 def _bar(reading: Reading, directory: Path | None) -> tuple[str, str | None]:
     """What keeps this user, or everybody, from being elected, and what mends that."""
+    if reading.warning:
+        return reading.warning, None
     if reading.token >= TOKEN_LIMIT:
         return (
             "its tokens are at their end, so nobody can be elected any more",

@@ -27,6 +27,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     candidates: tuple[Standing, ...] = ()
     """Who waits, in the order in which they would be elected."""
     error: str | None = None
+    warning: str = ""
+    """What keeps everybody from being elected, where nobody leads."""
 
     @property
     def is_unheard_of(self) -> bool:
@@ -80,6 +82,7 @@ def _look(connection: Connection, names: tuple[str, ...]) -> list[tuple[Seen, in
             leader=reading.leader,
             token=reading.token,
             candidates=reading.candidates,
+            warning=reading.warning,
         )
         looks.append((seen, Exit.NO if reading.leader is None else Exit.DONE))
     return looks
@@ -109,7 +112,7 @@ def _row(one: Seen) -> tuple[str, ...]:
         when(one.leader.since if one.leader else None),
         "-" if one.token is None else str(one.token),
         str(len(one.candidates)),
-        plain(one.leader.warning) if one.leader else "",
+        plain(one.leader.warning if one.leader else one.warning),
     )
 
 
@@ -124,6 +127,8 @@ def _details(one: Seen) -> list[tuple[str, str]]:
             lines.append(("value", plain(one.leader.value)))
         if one.leader.warning:
             lines.append(("warning", plain(one.leader.warning)))
+    if one.warning:
+        lines.append(("warning", plain(one.warning)))
     if one.token is not None:
         lines.append(("token", str(one.token)))
     for place, standing in enumerate(one.candidates, start=1):

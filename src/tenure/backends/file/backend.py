@@ -76,7 +76,7 @@ class FileBackend(Backend):
     async def read(self, election: str) -> Reading:
         place = self._begin(election)
         with translating(place.directory, "look"):
-            return await reading.read(self._tools, place)
+            return await reading.read_and_warn(self._tools, place)
 
     async def watch(self, election: str) -> AsyncGenerator[Reading, None]:
         place = self._begin(election)

@@ -98,6 +98,24 @@ def survivors(inode: tuple[int, int]) -> list[str]:
     return [f"pid {name} ({_command(name)})" for name in holders]
 
 
+def lock_holders(inode: tuple[int, int]) -> list[str]:
+    """Whoever holds an flock on the file (device, inode), as `survivors` names them; by the kernel's own list, which
+    tells of other users too, but not of other pid namespaces.
+    """
+    device, number = inode
+    try:
+        with open("/proc/locks") as file:
+            found = [line.split() for line in file if f":{number} " in line]
+    except OSError:  # not every kernel has that list: then nobody can tell
+        return []
+    listed = [(words[5], words[4]) for words in found if words[1] == "FLOCK"]  # who only waits has "->" there
+    if not listed:
+        return []
+    name = f"{os.major(device):02x}:{os.minor(device):02x}:{number}"
+    named = [f"pid {pid} ({_command(pid)})" for place, pid in listed if place == name]
+    return survivors(inode) or named  # the list names who took the lock, who may be dead; btrfs lists another device
+
+
 def _holds(pid: str, inode: tuple[int, int]) -> bool:
     try:
         names = os.listdir(f"/proc/{pid}/fd")

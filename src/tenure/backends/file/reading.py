@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from functools import partial
 
 import msgspec
@@ -21,6 +22,10 @@ UNKNOWN = "(unknown)"
 """The candidate of a leader whose record could not be written or read."""
 
 
+STRANGER_S = 0.1
+"""How long a lock may be held by nobody who leads: who wins has shown itself by then, unless its disk hangs."""
+
+
 class _Look(msgspec.Struct, frozen=True):
     reading: Reading
     doubtful: bool
@@ -35,6 +40,28 @@ async def read(tools: Tools, place: Place) -> Reading:
         if not look.doubtful:
             return look.reading
         await asyncio.sleep(DOUBT_STEP_S)
+
+
+async def read_and_warn(tools: Tools, place: Place) -> Reading:
+    """The same, and where nobody leads, who bars the way: whoever may read the lock's file can lock it."""
+    found = await read(tools, place)
+    until_s = asyncio.get_running_loop().time() + STRANGER_S
+    while found.leader is None and (holders := await tools.worker.run(partial(_strangers, place))):
+        if asyncio.get_running_loop().time() >= until_s:
+            warning = f"nobody can be elected: {place.lock} is locked by {', '.join(holders)}; end what holds it"
+            return msgspec.structs.replace(found, warning=warning)
+        await asyncio.sleep(DOUBT_STEP_S)
+        found = await read(tools, place)
+    return found
+
+
+def _strangers(place: Place) -> list[str]:
+    """Who holds the lock, though nobody leads."""
+    try:
+        seen = os.stat(place.lock, follow_symlinks=False)  # noqa: PTH116 -- a string, like all paths here
+    except FileNotFoundError:
+        return []
+    return identity.lock_holders((seen.st_dev, seen.st_ino))[: identity.SURVIVORS_SHOWN]
 
 
 def _look(tools: Tools, place: Place, *, patient: bool) -> _Look:
