@@ -75,6 +75,9 @@ class NotElected(TenureError, TimeoutError):
         self.detail = detail
         self.withdrawn = withdrawn
 
+    def __reduce__(self) -> tuple[type[NotElected], tuple[str, float, str, bool]]:
+        return type(self), (self.election, self.waited_s, self.detail, self.withdrawn)  # OSError keeps but two of them
+
     def __str__(self) -> str:
         if self.withdrawn:
             return f"the candidacy for {self.election!r} was withdrawn: {self.detail}; let another process stand for it"

@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 
 
 def checked_job(job: Callable[_P, _T]) -> Callable[_P, _T]:
-    """`job`, if calling it does its work; ConfigurationError for one whose work would begin later, without leadership."""
+    """`job`, if calling it does its work; ConfigurationError where that would begin later, without leadership."""
     if inspect.iscoroutinefunction(job) or inspect.isgeneratorfunction(job) or inspect.isasyncgenfunction(job):
         raise _later(job)
     return job

@@ -156,7 +156,10 @@ def test_a_job_that_would_begin_without_leadership_is_refused(stage: Stage, job:
 @LAZY
 def test_a_job_whose_result_would_do_the_work_is_refused(stage: Stage, job: Callable[..., Any]) -> None:
     """One cannot tell by its looks; it is refused where it has come, and not tried again."""
-    disguised = job.__call__
+
+    def disguised(tenure: BlockingTenure) -> object:
+        return job(tenure)
+
     with pytest.raises(ConfigurationError, match="plain function"):
         stage.blocking().run(disguised)
     with pytest.raises(ConfigurationError, match="plain function"), stage.blocking().stand(disguised) as one:
