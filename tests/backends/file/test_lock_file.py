@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tenure.backends.base import Candidate, Grant
-from tenure.backends.file import campaign, queue, sentry
+from tenure.backends.file import campaign, outcomes, queue, sentry
 from tenure.backends.file.identity import Process, death_watch
 from tenure.backends.file.inotify import Inotify
 from tenure.backends.file.place import Place
@@ -23,7 +23,7 @@ from tenure.holding.events import Deposed, Resign
 from tests.backends.file.players import ELECTION, company
 from tests.backends.file.scenes import backend, candidate, play, standing, until, win
 
-ORPHAN_S = campaign.ORPHAN_NS / 1e9
+ORPHAN_S = outcomes.ORPHAN_NS / 1e9
 
 
 async def end_of(grant: Grant, attends: asyncio.Event | None = None) -> Deposed:
@@ -111,7 +111,7 @@ def test_L23_a_leader_learns_that_its_lock_file_is_gone(
 
             assert told.reason in reasons
             assert told.until_ns is not None
-            assert told.until_ns <= began_ns + campaign.ORPHAN_NS
+            assert told.until_ns <= began_ns + outcomes.ORPHAN_NS
 
     play(scene())
 

@@ -145,7 +145,7 @@ def lead_on_whatever_becomes_of_the_file(patch: pytest.MonkeyPatch) -> None:
 
 def win_beside_an_orphan(patch: pytest.MonkeyPatch) -> None:
     """Nobody waits for a leader that held another file."""
-    patch.setattr(Contest, "_may_still_act", lambda *_: False)
+    patch.setattr(tenures, "may_still_act", lambda *_: False)
 
 
 def let_go_by_unlocking(patch: pytest.MonkeyPatch) -> None:

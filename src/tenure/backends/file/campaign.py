@@ -13,7 +13,7 @@ from tenure.backends.base import Candidate
 from tenure.backends.file.contest import Contest
 from tenure.backends.file.identity import death_watch
 from tenure.backends.file.inotify import News
-from tenure.backends.file.outcomes import HEIR_NS, Declined, Orphaned, Outcome, Victory, Wait
+from tenure.backends.file.outcomes import ORPHAN_NS, Declined, Orphaned, Outcome, Victory, Wait
 from tenure.backends.file.place import Place
 from tenure.backends.file.tools import Bell, Tools
 from tenure.errors import BackendUnreachable
@@ -25,9 +25,8 @@ AGAIN_S = (0.005, 0.03)
 """The same for who only looks whether the one ahead has gone."""
 BLIND_S = 0.1
 """How often to look where the kernel has no watch left for us."""
-ORPHAN_NS = HEIR_NS
-"""How long a leader whose lock file was deleted gets to notice (one second) and to stop (another)."""
 ORPHAN_LOOK_S = 0.1
+"""How often to look meanwhile whether it has closed its tenure."""
 WITHDRAW_S = 1.0
 """Leaving the queue is waited for as long as a healthy disk takes at the worst: whoever was cancelled must end."""
 

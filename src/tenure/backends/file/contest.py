@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from tenure.backends.base import Candidate
 from tenure.backends.file import counter, queue, record, steps, tenures, wishes
-from tenure.backends.file.identity import boot_id, is_dead, this_process
+from tenure.backends.file.identity import boot_id, this_process
 from tenure.backends.file.inotify import (
     ATTRIB,
     CLOSE_WRITE,
@@ -303,18 +303,12 @@ class Contest:
                 return None
             if self._moved:
                 return Orphaned(None)
-            if last is not None and self._may_still_act(last):
+            if last is not None and tenures.may_still_act(last, self._lock):
                 return Orphaned(last.process)
             return self._ascend(found)
         except BaseException:
             self._close_lock()
             raise
-
-    def _may_still_act(self, last: record.Record) -> bool:
-        found = os.fstat(self._lock)
-        if last.closed or (last.lock_device, last.lock_inode) == (found.st_dev, found.st_ino):
-            return False
-        return not is_dead(last.process)
 
     def _ascend(self, found: record.Found) -> Victory:
         """Take a token that is durable, and only then let readers see who leads."""
@@ -375,11 +369,7 @@ class Contest:
         """
         steps.show_lock(self._lock)
         try:
-            fd = record.open_for_writing(self.place)
-            try:
-                steps.write_record(fd, record.pack(state), record.offset(state))
-            finally:
-                os.close(fd)
+            record.write(self.place, state)
         except OSError as error:
             _log.warning("%s: who leads could not be written down: %s", self.place.leader, error)
             return False

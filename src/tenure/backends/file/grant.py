@@ -13,7 +13,7 @@ from tenure.backends.base import VALUE_LIMIT_BYTES, Gone, Grant
 from tenure.backends.file import tenures, wishes
 from tenure.backends.file.failures import translating
 from tenure.backends.file.inotify import CREATE, DELETE, DELETE_SELF, MOVE_SELF, MOVED_FROM, MOVED_TO, Watches
-from tenure.backends.file.outcomes import Victory
+from tenure.backends.file.outcomes import ORPHAN_NS, Victory
 from tenure.backends.file.place import Place
 from tenure.backends.file.sentry import Sentry
 from tenure.backends.file.tools import Bell, Tools
@@ -23,8 +23,6 @@ from tenure.holding.events import Deposed, Wish
 
 NOTICE_NS = NS_PER_S
 """What a leader gets to stop once it has noticed that its lock file is gone."""
-RESPITE_NS = 2 * NS_PER_S
-"""Whoever wins on another lock file waits so long, see `campaign.ORPHAN_NS`."""
 _MASK = CREATE | DELETE | MOVED_FROM | MOVED_TO | DELETE_SELF | MOVE_SELF
 _FOR_EVER_S = 3600.0
 
@@ -161,9 +159,9 @@ class FileGrant(Grant):
         return note if note is not None and note.token == self.granted.token else None
 
     def _deposed(self, reason: Reason, detail: str) -> Deposed:
-        """Whoever wins on another file took it after it was last seen to be ours, and then waits two seconds."""
+        """Whoever wins on another file took it after it was last seen to be ours, and waits ORPHAN_NS after that."""
         seen_ns = max(self.vouched_ns, self._sentry.vouched_ns if self.is_watched else 0)
-        until_ns = min(self._tools.clock.now_ns() + NOTICE_NS, seen_ns + RESPITE_NS)
+        until_ns = min(self._tools.clock.now_ns() + NOTICE_NS, seen_ns + ORPHAN_NS)
         return Deposed(reason, f"{detail} underneath its leader; the lock on it protects nobody any more", until_ns)
 
     def _publish(self, value: str) -> None:

@@ -11,6 +11,10 @@ from tenure.holding.events import Granted
 
 HEIR_NS = 2 * NS_PER_S
 """How long others hold back for the one in whose favour a leader stepped down."""
+ORPHAN_NS = 2 * NS_PER_S
+"""How long whoever wins on another lock file waits for a leader whose own was deleted: one second to notice, another to
+stop. That leader reckons on it, too.
+"""
 
 
 class Seen:

@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from tenure.backends.file import steps
 from tenure.backends.file.identity import Process
 from tenure.backends.file.place import Place, open_regular, retried
 
@@ -22,7 +23,6 @@ _MAGIC = b"tenure@\n"
 SLOT_BYTES = 8192
 """A value of 4 KiB, metadata of 2 KiB and three names of 128 bytes leave more than a thousand to spare."""
 FILE_BYTES = 2 * SLOT_BYTES
-
 
 Reserve = Literal["none", "begun", "durable"]
 
@@ -131,3 +131,13 @@ def open_for_writing(place: Place) -> int:
     except FileNotFoundError:
         retried(lambda: place.put(place.leader, b"\0" * FILE_BYTES, durable=True))
         return open_regular(place.leader, os.O_RDWR)
+
+
+def write(place: Place, record: Record) -> Record:
+    """Write this state, beside the one before it, and return it. Only under the lock."""
+    fd = open_for_writing(place)
+    try:
+        steps.write_record(fd, pack(record), offset(record))
+    finally:
+        os.close(fd)
+    return record

@@ -63,7 +63,7 @@ def publish(place: Place, fd: int | None, state: record.Record, value: str) -> r
         raise StaleToken(state.token, highest)
     if fd is None or not place.is_current(fd):
         raise BackendRefused(f"tenure {state.token} of {place.election} has ended; nothing was published")
-    return _write(place, msgspec.structs.replace(state, seq=_next(last, state), value=value))
+    return record.write(place, msgspec.structs.replace(state, seq=_next(last, state), value=value))
 
 
 def reserve(place: Place, lock: int, state: record.Record, *, leads: Callable[[], bool]) -> record.Record:
@@ -77,9 +77,9 @@ def reserve(place: Place, lock: int, state: record.Record, *, leads: Callable[[]
     try:
         if not place.is_current(held):
             return state
-        state = _write(place, msgspec.structs.replace(state, seq=state.seq + 1, reserve="begun"))
+        state = record.write(place, msgspec.structs.replace(state, seq=state.seq + 1, reserve="begun"))
         if counter.reserve(place, state.token) and leads():
-            state = _write(place, msgspec.structs.replace(state, seq=state.seq + 1, reserve="durable"))
+            state = record.write(place, msgspec.structs.replace(state, seq=state.seq + 1, reserve="durable"))
         return state
     finally:
         os.close(held)
@@ -92,13 +92,11 @@ def highest_given(last: record.Record | None, counted: int) -> int:
     return max(counted, 0 if last is None else last.token)
 
 
-def _write(place: Place, state: record.Record) -> record.Record:
-    fd = record.open_for_writing(place)
-    try:
-        steps.write_record(fd, record.pack(state), record.offset(state))
-    finally:
-        os.close(fd)
-    return state
+def may_still_act(last: record.Record, lock: int) -> bool:
+    """Whether the last leader held another lock file than this one, and neither closed its tenure nor is dead."""
+    found = os.fstat(lock)
+    elsewhere = (last.lock_device, last.lock_inode) != (found.st_dev, found.st_ino)
+    return elsewhere and not last.closed and not is_dead(last.process)
 
 
 def _close(place: Place, lock: int, state: record.Record) -> None:
@@ -130,7 +128,7 @@ def floor(place: Place, token: int) -> None:
     fd = place.open_lock()
     try:
         last = record.read(place)
-        if not steps.take_lock(fd) or not place.is_current(fd) or (last is not None and _may_act(last, fd)):
+        if not steps.take_lock(fd) or not place.is_current(fd) or (last is not None and may_still_act(last, fd)):
             raise BackendRefused(
                 f"somebody leads {place.election}; its counter was not changed. Have the leader resign first"
             )
@@ -150,12 +148,6 @@ def floor(place: Place, token: int) -> None:
         os.close(fd)
 
 
-def _may_act(last: record.Record, fd: int) -> bool:
-    found = os.fstat(fd)
-    elsewhere = (last.lock_device, last.lock_inode) != (found.st_dev, found.st_ino)
-    return elsewhere and not last.closed and not is_dead(last.process)
-
-
 def _write_floor(place: Place, lock: int, token: int, last: record.Record | None) -> None:
     """A closed tenure of nobody, so that the next leader finds counter and record in step."""
     inode = os.fstat(lock)
@@ -171,4 +163,4 @@ def _write_floor(place: Place, lock: int, token: int, last: record.Record | None
         closed=True,
         clean=last is None or (last.closed and last.clean),  # nobody acted on it
     )
-    _write(place, state)
+    record.write(place, state)
