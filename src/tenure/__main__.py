@@ -12,9 +12,13 @@ def main() -> None:
     """Run the command and end the process with its exit code; `--version` is answered before anything is imported."""
     if sys.argv[1:] == ["--version"] and _is_written(f"tenure {__version__}\n".encode()):
         sys.exit(0)
-    from tenure.cli import main as run
+    try:
+        from tenure.cli import main as run
 
-    sys.exit(run())
+        code = run()
+    except KeyboardInterrupt:  # Ctrl-C while modules are still being imported
+        code = 128 + 2
+    sys.exit(code)
 
 
 def _is_written(line: bytes) -> bool:

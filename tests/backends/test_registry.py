@@ -143,7 +143,7 @@ def test_equal_places_have_equal_urls() -> None:
         "file:///srv/my%20jobs",
         "FILE:///srv//my%20jobs/",
         "file://localhost/srv/./my%20jobs",
-        "file:////srv/x/../my%20jobs",
+        "file:////srv/my%20jobs",
     )
 
     assert {resolved(url).url for url in spellings} == {"file:///srv/my%20jobs"}
@@ -174,6 +174,16 @@ def test_the_resolved_url_resolves_to_itself() -> None:
 def test_L30_a_path_that_is_not_absolute_is_refused_with_the_one_that_was_meant(url: str, meant: str) -> None:
     """A relative directory would be another one in each working directory."""
     assert refusal(url).endswith(f"write {meant}")
+
+
+@pytest.mark.parametrize("dots", ["..", "%2e%2e"])
+def test_L30_a_path_with_dots_is_refused_with_the_kernels_reading_of_it(tmp_path: Path, dots: str) -> None:
+    """After a symbolic link `..` is another directory for the kernel than in the text."""
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "away")
+
+    assert refusal(f"{tmp_path.as_uri()}/link/{dots}/e").endswith(f"write {tmp_path.resolve().as_uri()}/far/e")
+    assert "'..'" in refusal(f"lease:///srv/{dots}/e")
 
 
 def test_a_path_without_a_scheme_is_told_how_a_url_begins() -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
 
@@ -280,3 +281,10 @@ def test_a_full_disk_is_told(url: str) -> None:
 
     assert done.returncode == Exit.FAILURE
     assert os.strerror(errno.ENOSPC) in done.stderr
+
+
+def test_ctrl_c_during_the_imports_has_no_traceback(tmp_path: Path) -> None:
+    """A module that is interrupted as it is imported stands for a Ctrl-C at that instant: 130, and not a word."""
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n", encoding="utf-8")
+
+    assert tenure("status", "x", PYTHONPATH=str(tmp_path)) == (Exit.INTERRUPTED, "", "")

@@ -1,4 +1,4 @@
-"""Whoever may read the lock's file can lock it, and so bar everybody from being elected: that is told, and who it is."""
+"""Whoever may read the lock's file can lock it, and so bar everybody from being elected: that is told, and by whom."""
 
 from __future__ import annotations
 

@@ -272,3 +272,18 @@ def test_the_option_wins_over_the_variable(url: str, tmp_path: Path) -> None:
 def test_no_colour_where_nobody_sees_it(url: str) -> None:
     """Into a pipe no escape sequence is written."""
     assert "\033" not in tenure("status", "nightly", "--at", url, FORCE_COLOR="1").out
+
+
+@pytest.mark.parametrize("command", ["status", "doctor"])
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
+def test_json_is_utf8_whatever_the_path_and_the_locale(tmp_path: Path, command: str, locale: dict[str, str]) -> None:
+    """A byte that is no UTF-8 is escaped, a letter beyond ASCII is itself."""
+    inside = {"container": "podman", **locale}  # where the path stands in a warning, as it is
+
+    odd, letter = (
+        tenure(command, "x", "-o", "json", "--at", f"{tmp_path.as_uri()}/{name}", **inside) for name in ("\udcff", "ü")
+    )
+
+    assert "\\xff" in str(odd.json())
+    assert "ü" in str(letter.json())
+    assert "defect" not in odd.err + letter.err

@@ -163,6 +163,12 @@ def _directory(parsed: ParsedUrl, origin: str, around: Surroundings) -> Resolved
         raise ConfigurationError(
             f"the path in the {scheme}:// URL contains a zero byte; no file system has such a name"
         )
+    if ".." in parsed.path.split("/"):
+        real = Path(os.path.realpath(parsed.path)).as_uri().removeprefix("file")
+        raise ConfigurationError(
+            f"the path in the {scheme}:// URL contains '..', which leads elsewhere where a symbolic link comes before "
+            f"it; write {scheme}{real}"
+        )
     path = Path(place) if place else around.state_directory()
     is_own = not parsed.path or around.is_state_directory(path)  # written out it is as private as it is by default
     options = _durations(parsed)

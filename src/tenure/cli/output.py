@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import click
 import msgspec
@@ -19,12 +19,32 @@ _COLOURS = {"led": "green", "vacant": "yellow", "unknown": "red", "ok": "green",
 
 def document(value: object) -> None:
     """Print `value` as one JSON document for people and programs."""
-    _write_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    _write_json(msgspec.json.format(_encoded(value), indent=2))
 
 
 def line_of_json(value: object) -> None:
     """Print `value` as one JSON object on one line."""
-    _write_json(msgspec.json.encode(value))
+    _write_json(_encoded(value))
+
+
+def _encoded(value: object) -> bytes:
+    """JSON is UTF-8: bytes of a file name that are none are escaped by their number, as a narrow terminal has them."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_in_utf8(msgspec.to_builtins(value)))
+
+
+def _in_utf8(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        case dict():
+            return {_in_utf8(key): _in_utf8(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_in_utf8(each) for each in value]
+        case _:
+            return value
 
 
 def write(text: str) -> None:
