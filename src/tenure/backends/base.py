@@ -121,6 +121,15 @@ class Grant(ABC):
         nothing else would ever end them.
         """
 
+    async def retire(self, url: str) -> None:
+        """Close the tenure for good: from now on the election is at `url`, and nobody is elected here any more.
+
+        That is durable (by the grade) before this returns; whoever campaigns, reads, watches or asks here is told by
+        `Moved`. Raises Gone where the grant is lost. After any error nothing has moved, once `release` has returned.
+        `Backend.shut` and `Backend.floor` are the other halves of a move; see docs/decisions.
+        """
+        raise BackendRefused(f"tenure {self.granted.token} cannot move to {url} from here; nothing was changed")
+
     @abstractmethod
     def attend(self) -> AsyncGenerator[Wish | Deposed, None]:
         """What its leader must hear while it leads: wishes bound to its token, and the grant's end.
@@ -139,6 +148,18 @@ class Grant(ABC):
 
 class Gone(Exception):
     """The service says that this grant is no more. An answer, not a failure; it never leaves the keeper."""
+
+
+class Moved(BackendRefused):
+    """The election is at another place, `url`: `token` is the highest that was given here, or a floor above it."""
+
+    def __init__(self, election: str, here: str, url: str, token: int) -> None:
+        there = f"is at {url} now" if url else "has moved away, and the note that says where cannot be read"
+        use = f"; use --at {url}, or TENURE_URL={url}" if url else ""
+        super().__init__(f"{election} {there}: nobody is elected at {here} any more{use}")
+        self.election = election
+        self.url = url
+        self.token = token
 
 
 class Backend(ABC):
@@ -178,7 +199,19 @@ class Backend(ABC):
 
     @abstractmethod
     async def floor(self, election: str, token: int) -> None:
-        """Let every later token be above `token`. Raises BackendRefused while somebody leads, or to go back."""
+        """Let every later token be above `token`, and end what `shut` or `Grant.retire` said: this place elects again.
+
+        Raises BackendRefused while somebody leads, or to go back.
+        """
+
+    async def shut(self, election: str, token: int, url: str, *, clean: bool) -> int:
+        """Elect nobody here, for the election is at `url`, until `floor` is called with the number that this returns.
+
+        That number is at least `token` and above every token given here; after a second `shut` the first one's number
+        opens nothing. `clean` tells how the last tenure ended there. Raises BackendRefused while somebody leads here.
+        """
+        del token, clean
+        raise BackendRefused(f"{self.url} cannot take {election} over from {url}; nothing was changed")
 
     async def elections(self) -> tuple[str, ...]:
         """Every election that anybody ever stood for, in no order. Raises BackendRefused where nobody can list them."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tenure.backends.base import Candidate, Grant
-from tenure.backends.file import campaign, outcomes, queue, sentry
+from tenure.backends.file import campaign, outcomes, queue, sentry, steps
 from tenure.backends.file.identity import Process, death_watch
 from tenure.backends.file.inotify import Inotify
 from tenure.backends.file.place import Place
@@ -353,5 +353,22 @@ def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path) -> None:
             for name in ("..", "../x", "a/b", "", ".hidden", "a" * 129):
                 with pytest.raises(BackendRefused, match="cannot name"):
                     await only.read(name)
+
+    play(scene())
+
+
+def test_a_floor_waits_for_a_candidate_that_only_looks(tmp_path: Path) -> None:
+    """It holds the lock for an instant, without having shown that it leads."""
+
+    async def scene() -> None:
+        async with backend(tmp_path) as only:
+            await (await win(only, "a")).release()
+            fd = os.open(tmp_path / ELECTION / "lock", os.O_RDWR)
+            steps.take_lock(fd)
+            flooring = asyncio.create_task(only.floor(ELECTION, 7))
+            await asyncio.wait([flooring], timeout=0.05)
+            os.close(fd)
+            await flooring
+            assert (await win(only, "b")).granted.token == 8
 
     play(scene())

@@ -108,6 +108,13 @@ class FileBackend(Backend):
             await self._tools.worker.run(partial(tenures.floor, place, token))
         self._tools.seen.note(election, token)
 
+    async def shut(self, election: str, token: int, url: str, *, clean: bool) -> int:
+        place = self._begin(election)
+        with translating(place.directory, "change"):
+            floor = await self._tools.worker.run(partial(tenures.shut, place, token, url, clean=clean))
+        self._tools.seen.note(election, floor)
+        return floor
+
     async def elections(self) -> tuple[str, ...]:
         with translating(self._root, "look"):
             return await self._tools.worker.run(partial(places, self._root))

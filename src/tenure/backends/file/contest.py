@@ -314,6 +314,7 @@ class Contest:
         """Take a token that is durable, and only then let readers see who leads."""
         last = found.newest
         try:
+            tenures.refuse_moved(self.place, last)
             state = self._take_reserved(found)
             before = state.token - 1 if state is not None else 0
             if state is None:

@@ -68,6 +68,10 @@ class FileGrant(Grant):
             self.drop()
             raise
 
+    async def retire(self, url: str) -> None:
+        with translating(self.place.directory, "change"):
+            await self._tools.worker.run(partial(self._retire, url))
+
     async def publish(self, value: str) -> None:
         try:
             size = len(value.encode())
@@ -183,6 +187,16 @@ class FileGrant(Grant):
             tenures.end(self._tools.clock, self.place, fd, self._state, to, clean=clean, wished=self._wished)
         finally:
             self._let_go = True
+
+    def _retire(self, url: str) -> None:
+        if not self._fds:
+            raise Gone(f"tenure {self.granted.token} of {self.place.election} was released")
+        self._state = tenures.retire(self.place, self._fds[0], self._state, url, clean=self.granted.clean)
+        if (fd := self._take()) is not None:
+            self._let_go = True
+            self.keep_open = ()
+            self._ended(self)
+            tenures.let_go(self.place, fd)
 
     def _take(self) -> int | None:
         try:

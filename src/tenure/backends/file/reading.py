@@ -66,6 +66,7 @@ def _strangers(place: Place) -> list[str]:
 
 def _look(tools: Tools, place: Place, *, patient: bool) -> _Look:
     state, held = _state(place)
+    tenures.refuse_moved(place, state)
     counted = counter.highest(place)  # after the lock was asked for: whoever wins takes a token before showing the lock
     if counted is not None:
         counted = tenures.highest_given(state, counted)

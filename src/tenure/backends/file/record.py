@@ -49,6 +49,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     heir: str = ""
     """The presence file of the candidate in whose favour the leader stepped down."""
     heir_until_ns: int = 0
+    moved_to: str = ""
+    """The URL of the place that the election is at now; a record that has one is closed, and durable in both slots."""
 
 
 def metadata_json(metadata: Mapping[str, str]) -> bytes:
@@ -122,6 +124,15 @@ def look(place: Place) -> Found:
 def read(place: Place) -> Record | None:
     """The newest state, or None where nobody has led yet."""
     return look(place).newest
+
+
+def write_durably(fd: int, state: Record) -> Record:
+    """Write a state into both slots, synced: what rots in one is in the other. Returns the newer of the two."""
+    for _ in range(2):
+        state = msgspec.structs.replace(state, seq=state.seq + 1)
+        steps.write_record(fd, pack(state), offset(state))
+    os.fsync(fd)
+    return state
 
 
 def open_for_writing(place: Place) -> int:

@@ -143,6 +143,13 @@ class LeaseBackend(Backend):
             await self._tools.worker.run(partial(ending.floor, place, self._sightings, token))
         self._tools.seen.note(election, token)
 
+    async def shut(self, election: str, token: int, url: str, *, clean: bool) -> int:
+        place = self._begin(election)
+        with translating(place.directory, "change"):
+            floor = await self._tools.worker.run(partial(ending.shut, place, self._sightings, token, url, clean=clean))
+        self._tools.seen.note(election, floor)
+        return floor
+
     async def elections(self) -> tuple[str, ...]:
         def found() -> tuple[str, ...]:
             names = places(self._root)

@@ -23,7 +23,7 @@ from tenure.backends.lease.place import LeasePlace
 from tenure.backends.lease.record import Holder
 from tenure.backends.lease.sightings import LONG_AGO_NS, Sightings
 from tenure.backends.lease.stamp import Phase, Stamp
-from tenure.backends.lease.survey import Survey, survey
+from tenure.backends.lease.survey import Survey, refuse_moved, survey
 from tenure.backends.lease.tenure_file import TenureFile
 from tenure.durations import NS_PER_S
 from tenure.errors import BackendError, BackendRefused
@@ -164,6 +164,7 @@ class Contest:
             return Declined() if self._once else self.turn(eager=False)
         token = self._tenure.token
         before = survey(self.place, self._sightings, below=token)
+        refuse_moved(self.place, before)
         until_ns = max(before.over_ns, self._restored_ns())
         if until_ns > self._clock.now_ns():
             return Settling(until_ns, self._lease_ns / RESTAMPS / NS_PER_S)
@@ -183,6 +184,7 @@ class Contest:
 
     def _survey(self) -> Survey:
         found = survey(self.place, self._sightings)
+        refuse_moved(self.place, found)
         self._note_restored(found)
         return found
 

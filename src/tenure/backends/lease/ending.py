@@ -8,6 +8,8 @@ from tenure.backends.base import TOKEN_LIMIT
 from tenure.backends.file import queue, steps
 from tenure.backends.file.identity import this_process
 from tenure.backends.file.outcomes import HEIR_NS
+from tenure.backends.file.place import retried
+from tenure.backends.file.tenures import check_url
 from tenure.backends.lease import tenure_file
 from tenure.backends.lease.contest import Victory
 from tenure.backends.lease.place import LeasePlace
@@ -69,23 +71,55 @@ def floor(place: LeasePlace, sightings: Sightings, token: int) -> None:
         raise BackendRefused(
             f"a floor must be below the largest token, {TOKEN_LIMIT}, and {token} is not; nothing was changed"
         )
-    if token == top and not damage:
+    found = None if damage else survey(place, sightings)
+    moved = found is not None and found.moved is not None
+    if token == top and not damage and not moved:
         return
-    clean = not damage and survey(place, sightings).clean
-    first = Stamp(
-        number=0, phase=Phase.CLOSED, at_ns=sightings.clock.now_ns(), lease_ns=1, frame=sightings.frame, clean=clean
-    )
-    nobody = Holder(candidate="", nonce="", metadata={}, process=this_process(), since=None)
-    made = tenure_file.make(place, max(token, top + 1), first, nobody)
-    if made is None or not made.is_last():
-        raise BackendRefused(f"somebody was elected for {place.election} meanwhile; have the leader resign first")
+    made = _make(place, sightings, max(token, top + 1), clean=found is not None and found.clean)
     try:
         _check(place, sightings, below=made.token)
-        if damage:
+        if damage or moved:
             made.vouch()
     finally:
         made.drop()
         made.poke()
+
+
+def shut(place: LeasePlace, sightings: Sightings, token: int, url: str, *, clean: bool) -> int:
+    """Say that the election is at `url`; returns the floor that opens this place again. See Backend.shut.
+
+    A tenure of nobody again, which says it by its last stamp.
+    """
+    check_url(url)
+    place.create()
+    _check(place, sightings)
+    made = _make(place, sightings, max(token, survey(place, sightings).top + 1), clean=clean)
+    try:
+        _check(place, sightings, below=made.token)
+        if not made.retire(url):
+            raise BackendRefused(f"somebody was elected for {place.election} meanwhile; have the leader resign first")
+    finally:
+        made.drop()
+        made.poke()
+    return made.token
+
+
+def _make(place: LeasePlace, sightings: Sightings, token: int, *, clean: bool) -> TenureFile:
+    """A closed tenure of nobody, above all others. Raises BackendRefused where somebody else made one meanwhile."""
+    if token > TOKEN_LIMIT:
+        raise BackendRefused(f"the tokens of {place.election} are at their end, {TOKEN_LIMIT}; nothing was changed")
+    first = Stamp(
+        number=0, phase=Phase.CLOSED, at_ns=sightings.clock.now_ns(), lease_ns=1, frame=sightings.frame, clean=clean
+    )
+    nobody = Holder(candidate="", nonce="", metadata={}, process=this_process(), since=None)
+    came: list[TenureFile | None] = []
+    retried(lambda: came.append(tenure_file.make(place, token, first, nobody)))
+    (made,) = came
+    if made is None or not made.is_last():
+        if made is not None:
+            made.drop()
+        raise BackendRefused(f"somebody was elected for {place.election} meanwhile; have the leader resign first")
+    return made
 
 
 def _check(place: LeasePlace, sightings: Sightings, *, below: int | None = None) -> bool:

@@ -10,6 +10,7 @@ from tenure.backends.base import VALUE_LIMIT_BYTES, Gone, Grant
 from tenure.backends.file import wishes
 from tenure.backends.file.failures import translating
 from tenure.backends.file.inotify import CREATE, DELETE, DELETE_SELF, MOVE_SELF, MOVED_FROM, MOVED_TO, Watches
+from tenure.backends.file.tenures import check_url
 from tenure.backends.file.tools import Bell, Tools
 from tenure.backends.lease import ending
 from tenure.backends.lease.contest import Victory
@@ -55,6 +56,11 @@ class LeaseGrant(Grant):
         clean = acted or self.granted.clean
         with translating(self.place.directory, "change"):
             await self._tools.worker.run(partial(self._release, to, clean=clean))
+        self._ended(self)
+
+    async def retire(self, url: str) -> None:
+        with translating(self.place.directory, "change"):
+            await self._tools.worker.run(partial(self._retire, url))
         self._ended(self)
 
     async def publish(self, value: str) -> None:
@@ -121,6 +127,14 @@ class LeaseGrant(Grant):
 
     def _release(self, to: str | None, *, clean: bool) -> None:
         ending.end(self._tools.clock, self._tenure, to, clean=clean)
+        self._released = True
+
+    def _retire(self, url: str) -> None:
+        check_url(url)
+        if self._tools.clock.now_ns() >= self._over_ns:
+            raise Gone(f"the lease of tenure {self.granted.token} has run out; another may lead already")
+        if not self._tenure.retire(url):
+            raise Gone(self._why_gone())
         self._released = True
 
     def _publish(self, value: str) -> None:

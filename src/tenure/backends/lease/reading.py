@@ -10,7 +10,7 @@ from tenure.backends.file.tools import Tools
 from tenure.backends.lease.place import LeasePlace
 from tenure.backends.lease.sightings import LONG_AGO_NS, Sightings
 from tenure.backends.lease.stamp import Phase
-from tenure.backends.lease.survey import Found, Survey, survey
+from tenure.backends.lease.survey import Found, Survey, refuse_moved, survey
 
 UNKNOWN = "(unknown)"
 """The candidate of a leader whose name cannot be read."""
@@ -26,6 +26,7 @@ class Look(msgspec.Struct, frozen=True):
 def look(tools: Tools, place: LeasePlace, sightings: Sightings) -> Look:
     """One look; on the worker. Nothing is written and nobody is waited for."""
     found = survey(place, sightings, details=True)
+    refuse_moved(place, found)
     leader = _leader(found, sightings.clock.now_ns())
     tools.seen.note(place.election, found.top)
     # A tenure that was made and is neither led nor closed has told its token to nobody.

@@ -49,6 +49,8 @@ class Phase(enum.IntEnum):
     """It is over, by its own word."""
     FLOOR = 3
     """Nobody's tenure: it lifts the token, and who made it vouches that all before it is over."""
+    RETIRED = 4
+    """It is over, and the election is at the URL that its value tells; taken back by `CLOSED` where that came late."""
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):

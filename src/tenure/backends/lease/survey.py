@@ -6,6 +6,7 @@ import os
 
 import msgspec
 
+from tenure.backends.base import Moved
 from tenure.backends.file.place import open_regular
 from tenure.backends.lease import record, stamp
 from tenure.backends.lease.place import LeasePlace
@@ -48,6 +49,11 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     def last(self) -> Stamp | None:
         """The stamp of the last tenure."""
         return self.tenures[0].stamp if self.tenures else None
+
+    @property
+    def moved(self) -> Found | None:
+        """The tenure that says where the election is now; None while it is here."""
+        return next((each for each in self.tenures if each.stamp.phase is Phase.RETIRED), None)
 
     @property
     def clean(self) -> bool:
@@ -102,7 +108,7 @@ def _look(place: LeasePlace, sightings: Sightings, tokens: list[int], *, details
                 over_ns=sightings.over_ns(place.election, token, sight),
                 sure=sight.sure and sight.stamp.frame == sightings.frame,
                 holder=record.holder(fd) if details else None,
-                value=record.value(fd).text if details else None,
+                value=record.value(fd).text if details or sight.stamp.phase is Phase.RETIRED else None,
             )
         finally:
             os.close(fd)
@@ -110,6 +116,13 @@ def _look(place: LeasePlace, sightings: Sightings, tokens: list[int], *, details
         if tenure.stamp.phase is Phase.FLOOR:
             break
     return Survey(tenures=tuple(found))
+
+
+def refuse_moved(place: LeasePlace, found: Survey) -> None:
+    """Raise Moved where the election is elsewhere."""
+    moved = found.moved
+    if moved is not None:
+        raise Moved(place.election, place.root, moved.value or "", found.top)
 
 
 def _advice(place: LeasePlace, token: int) -> str:

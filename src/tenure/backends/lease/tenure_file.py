@@ -35,6 +35,9 @@ from tenure.errors import BackendUnreachable
 BUSY_S = 1.0
 """How long one thread waits for another that writes to the same file: that one is stuck in the disk by then."""
 
+_AFTER_ITS_END = {Phase.CLOSED: (Phase.FLOOR, Phase.RETIRED), Phase.RETIRED: (Phase.RETIRED, Phase.CLOSED)}
+"""What may still be stamped on a tenure that is over; nothing on any other."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -74,8 +77,29 @@ class TenureFile:
     def vouch(self) -> None:
         """Let nobody look at what was before: it is over."""
         self._write(phase=Phase.FLOOR)
+        self._sync()
         self.drop()
         self.poke()
+
+    def retire(self, url: str) -> bool:
+        """Say that the election is at `url` from now on, durably and in both slots, and only *then* look whether this
+        is the last tenure; returns that. If not, it is taken back.
+
+        The order matters as it does for `renew`: who makes a later tenure after that look reads this stamp.
+        """
+        if not self.publish(url):
+            return False
+        self._sync()
+        for _ in stamp.OFFSETS:
+            if not self._write(phase=Phase.RETIRED):
+                return False
+        self._sync()
+        if not self.is_last():
+            self._write(phase=Phase.CLOSED)
+            return False
+        self.drop()
+        self.poke()
+        return True
 
     def publish(self, text: str) -> bool:
         """Write the leader's value; returns whether there was still somebody to write it."""
@@ -115,13 +139,19 @@ class TenureFile:
     def _write(self, *, at_ns: int = 0, **changes: object) -> bool:
         """Write the next stamp, unless the tenure is over; an instant never goes back, nor does the phase."""
         with self._alone():
-            if self._fd < 0 or (self.stamp.is_over and changes.get("phase") is not Phase.FLOOR):
+            phase = changes.get("phase")
+            if self._fd < 0 or (self.stamp.is_over and phase not in _AFTER_ITS_END.get(self.stamp.phase, ())):
                 return False
             later = max(at_ns, self.stamp.at_ns)
             new = msgspec.structs.replace(self.stamp, number=self.stamp.number + 1, at_ns=later, **changes)
             steps.write_whole(self._fd, stamp.pack(new), stamp.offset(new))
             self.stamp = new
         return True
+
+    def _sync(self) -> None:
+        with self._alone():
+            if self._fd >= 0:
+                os.fsync(self._fd)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

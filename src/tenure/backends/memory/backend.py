@@ -115,6 +115,11 @@ class MemoryBackend(Backend):
     async def floor(self, election: str, token: int) -> None:
         await self._connection.call("floor", election, "", partial(self.service.floor, election, token))
 
+    async def shut(self, election: str, token: int, url: str, *, clean: bool) -> int:
+        _check(VALUE_LIMIT_BYTES, "the URL", url.encode)
+        shut = partial(self.service.shut, election, token, url, clean=clean)
+        return await self._connection.call("shut", election, "", shut)
+
     async def elections(self) -> tuple[str, ...]:
         return await self._connection.call("read", "", "", self.service.elections)
 
@@ -161,6 +166,11 @@ class MemoryGrant(Grant):
     async def release(self, to: str | None = None, *, acted: bool = True) -> None:
         release = partial(self._service.release, self._held, to, acted=acted)
         await self._connection.call("release", self._election, self._name, release)
+
+    async def retire(self, url: str) -> None:
+        _check(VALUE_LIMIT_BYTES, "the URL", url.encode)
+        retire = partial(self._service.retire, self._held, url)
+        await self._connection.call("retire", self._election, self._name, retire)
 
     async def attend(self) -> AsyncGenerator[Wish | Deposed, None]:
         with self._connection.bell() as bell:

@@ -7,8 +7,8 @@ A fault is put in front of an operation and spent on the calls that match, oldes
     ...
     assert service.faults.count("renew") == 2
 
-Operations: campaign, renew, release, read, watch, ask, attend, publish, floor, and withdraw (what a backend sends by
-itself for a campaign that was abandoned). `ANY` stands for all of them.
+Operations: campaign, renew, release, retire, read, watch, ask, attend, publish, floor, shut, and withdraw (what a
+backend sends by itself for a campaign that was abandoned). `ANY` stands for all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import msgspec
 from tenure.errors import BackendUnreachable, ConfigurationError
 
 ANY = "*"
-OPERATIONS = ("campaign", "renew", "release", "read", "watch", "ask", "attend", "publish", "floor", "withdraw")
+OPERATIONS = (
+    "campaign", "renew", "release", "retire", "read", "watch", "ask", "attend", "publish", "floor", "shut", "withdraw",
+)  # fmt: skip  # a name a line would fill the page
 
 
 class LoseRequest(msgspec.Struct, frozen=True):

@@ -100,6 +100,8 @@ class ElectionRecord:
         self.token = 0
         self.held: Held | None = None
         self.was_stood_for = False
+        self.moved_to = ""
+        """Where the election is instead; empty while it is here."""
         self.watchers: list[Bell] = []
         self._timing = timing
         self._clean = timing.born_clean
@@ -208,6 +210,12 @@ class ElectionRecord:
         self.changed()
         self.offer()
 
+    def shut(self, url: str, *, clean: bool) -> None:
+        """The election is elsewhere. Who waits is offered the grant in turn, and is refused when it asks."""
+        assert self.held is None, "a place is shut when nobody leads there"
+        self.moved_to, self._clean, self._heir = url, clean, None
+        self.changed()
+
     def wipe(self, deposed: Deposed, error: Exception) -> None:
         """Forget everything but who watches."""
         for waiter in self._queue:
@@ -216,5 +224,5 @@ class ElectionRecord:
         if self.held is not None:
             self.end(deposed)
         self.offer()
-        self.token, self._clean, self._heir = 0, False, None
+        self.token, self._clean, self._heir, self.moved_to = 0, False, None, ""
         self.changed()

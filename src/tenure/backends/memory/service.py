@@ -8,6 +8,7 @@ Rules, each of which a test takes away:
           that left after it woke; one that does not ask within `patience` is passed over until it speaks.
   nonces  A withdrawn campaign is remembered, so that its request which arrives late takes nothing.
   wishes  A wish belongs to one token and ends with it.
+  moved   Nobody is elected where an election has moved away from, until it is opened again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-from tenure.backends.base import TOKEN_LIMIT, Candidate, Gone, Grade, Leader, Reading, Scope
+from tenure.backends.base import TOKEN_LIMIT, Candidate, Gone, Grade, Leader, Moved, Reading, Scope
 from tenure.backends.memory.alarms import Alarms
 from tenure.backends.memory.bell import Bell
 from tenure.backends.memory.faults import Faults
@@ -75,6 +76,7 @@ class MemoryService:
                 return None
             if record.held is not None and record.held.candidate.nonce == candidate.nonce:
                 return record.held  # a duplicate of the request that won
+            self._refuse_moved(record)
             waiter = record.waiter(candidate.nonce)
             if waiter is None:
                 waiter = Waiter(candidate, owner, bell, next(self._arrivals))
@@ -127,7 +129,9 @@ class MemoryService:
 
     def read(self, election: str, operation: str = "read") -> Reading:
         with self._lock:
-            return self._enter(operation, election).reading()
+            record = self._enter(operation, election)
+            self._refuse_moved(record)
+            return record.reading()
 
     def elections(self) -> tuple[str, ...]:
         """Every election that anybody ever stood for."""
@@ -139,6 +143,7 @@ class MemoryService:
     def ask(self, election: str, wish: Wish) -> Leader:
         with self._lock:
             record = self._enter("ask", election)
+            self._refuse_moved(record)
             leader = record.reading().leader
             if record.held is None or leader is None:
                 raise BackendRefused(f"nobody leads {election!r}, so there is nobody to ask; nothing was changed")
@@ -156,18 +161,33 @@ class MemoryService:
     def floor(self, election: str, token: int) -> None:
         with self._lock:
             record = self._enter("floor", election)
-            if record.held is not None:
-                raise BackendRefused(
-                    f"{record.held.candidate.name!r} leads {election!r} with token {record.token}; "
-                    "let it resign before the floor is set"
-                )
+            _refuse_led(record)
             if not record.token <= token < TOKEN_LIMIT:
                 raise BackendRefused(
                     f"the floor {token} of {election!r} must be from {record.token}, the highest token given, "
                     f"to {TOKEN_LIMIT - 1}; nothing was changed"
                 )
-            record.token = token
+            record.token, record.moved_to = token, ""
             record.changed()
+
+    def shut(self, election: str, token: int, url: str, *, clean: bool) -> int:
+        with self._lock:
+            record = self._enter("shut", election)
+            _refuse_led(record)
+            floor = max(token, record.token + 1)
+            if floor >= TOKEN_LIMIT:
+                raise BackendRefused(f"the tokens of {election!r} are at their end; nothing was changed")
+            record.token = floor
+            record.shut(url, clean=clean)
+            return floor
+
+    def retire(self, held: Held, url: str) -> None:
+        with self._lock:
+            record = self._enter("retire", held.candidate.election)
+            if record.held is not held:
+                raise Gone(held.why_gone())
+            record.end(Deposed(Reason.RESIGNED, f"the election moved to {url}"), clean=held.clean)
+            record.shut(url, clean=held.clean)
 
     # --------------------------------------------------------------------------------------- those who listen
 
@@ -306,6 +326,10 @@ class MemoryService:
         for record in self._records.values():
             record.offer()
 
+    def _refuse_moved(self, record: ElectionRecord) -> None:
+        if record.moved_to:
+            raise Moved(record.election, f"memory://{self.name}", record.moved_to, record.token)
+
     def _enter(self, operation: str, election: str) -> ElectionRecord:
         self.requests[operation] += 1
         self.tick()
@@ -316,3 +340,11 @@ class MemoryService:
         if record is None:
             record = self._records[election] = ElectionRecord(election, self._timing)
         return record
+
+
+def _refuse_led(record: ElectionRecord) -> None:
+    if record.held is not None:
+        raise BackendRefused(
+            f"{record.held.candidate.name!r} leads {record.election!r} with token {record.token}; "
+            "let it resign before its tokens are changed"
+        )
