@@ -211,6 +211,10 @@ class Trial(Scene):
         """One look at the election."""
         return asyncio.run(self._with_backend(lambda backend: backend.read(ELECTION)))
 
+    def read_at(self, url: str) -> Reading:
+        """One look at the election in another place."""
+        return asyncio.run(self._with_backend(lambda backend: backend.read(ELECTION), url))
+
     def ask_resign(self) -> None:
         """Ask whoever leads to step down."""
         asyncio.run(self._with_backend(lambda backend: backend.ask(ELECTION, Resign())))
@@ -219,8 +223,8 @@ class Trial(Scene):
         """Let later tokens be above this one, as the doctor does."""
         asyncio.run(self._with_backend(lambda backend: backend.floor(ELECTION, token)))
 
-    async def _with_backend(self, call: Callable[[Backend], Awaitable[T]]) -> T:
-        backend = connect(self.url)
+    async def _with_backend(self, call: Callable[[Backend], Awaitable[T]], url: str = "") -> T:
+        backend = connect(url or self.url)
         try:
             return await call(backend)
         finally:

@@ -36,6 +36,7 @@ COMMANDS = {
     "watch": Listed("Print each change of leader as it comes."),
     "resign": Listed("Ask the leader to step down, and wait until it has."),
     "transfer": Listed("Ask the leader to hand over to a candidate."),
+    "move": Listed("Take an election to another place, such as file:// to lease://."),
     "holds": Listed("Inside `tenure run`: say whether the tenure still holds."),
     "doctor": Listed("Say what was resolved, and mend what is broken."),
     "demo": Listed("Show an election surviving crashes, and a naive lock failing."),

@@ -15,7 +15,7 @@ import msgspec
 
 from tenure._version import __version__
 from tenure.backends import registry
-from tenure.backends.base import TOKEN_LIMIT, Reading
+from tenure.backends.base import TOKEN_LIMIT, Moved, Reading
 from tenure.cli import exits
 from tenure.cli.connection import Connection
 from tenure.cli.exits import Exit
@@ -182,6 +182,10 @@ def _elections(connection: Connection, name: str | None, path: Path | None) -> I
     for election in (name,) if name is not None else connection.elections():
         try:
             reading = connection.read(election)
+        except Moved as moved:
+            mend = f"give the place where it is: --at {moved.url}" if moved.url else None
+            yield Finding(what=election, state="look", found=str(moved), mend=mend)
+            continue
         except BackendError as error:
             yield Finding(what=election, state="bad", found=str(error), mend=_mend(connection, election, error))
             continue

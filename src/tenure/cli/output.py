@@ -14,7 +14,15 @@ import msgspec
 from tenure.backends.base import Leader, Standing
 
 Format = Literal["table", "json", "jsonl"]
-_COLOURS = {"led": "green", "vacant": "yellow", "unknown": "red", "ok": "green", "look": "yellow", "bad": "red"}
+_COLOURS = {
+    "led": "green",
+    "vacant": "yellow",
+    "moved": "yellow",
+    "unknown": "red",
+    "ok": "green",
+    "look": "yellow",
+    "bad": "red",
+}
 
 
 def document(value: object) -> None:

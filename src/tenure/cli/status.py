@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 import msgspec
 
-from tenure.backends.base import Leader, Standing
+from tenure.backends.base import Leader, Moved, Standing
 from tenure.cli import exits
 from tenure.cli.connection import Connection, Where
 from tenure.cli.exits import Exit
@@ -17,7 +17,7 @@ from tenure.errors import BackendError
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """One election as `status` saw it; `state` is "led", "vacant", or "unknown" where `error` says why."""
+    """One election as `status` saw it: "led", "vacant", "moved" or "unknown"; of the last two `error` says more."""
 
     election: str
     state: str
@@ -52,6 +52,7 @@ def command(names: tuple[str, ...], at: str | None, output: Format) -> int:
     """Say who leads the election NAME, with which token, and who waits; without NAME, of every election.
 
     Ends with 0 where somebody leads each of them, 3 where nobody leads one, 69 where the backend cannot be reached.
+    One that has moved to another place counts only where it was named: 78.
     """
     connection = Connection(at)
     looks = _look(connection, names or tuple(connection.elections()))
@@ -63,7 +64,7 @@ def command(names: tuple[str, ...], at: str | None, output: Format) -> int:
             exits.say(f"nobody ever stood for {one.election!r} at {connection.where.url}; are name and URL right?")
     if not seen:
         exits.say(f"nobody ever stood for an election at {connection.where.url}")
-    return max((code for _, code in looks), default=Exit.NO)
+    return max((code for one, code in looks if names or one.state != "moved"), default=Exit.NO)
 
 
 def _look(connection: Connection, names: tuple[str, ...]) -> list[tuple[Seen, int]]:
@@ -73,6 +74,9 @@ def _look(connection: Connection, names: tuple[str, ...]) -> list[tuple[Seen, in
     for name, future in under_way:
         try:
             reading = future.result()
+        except Moved as moved:
+            looks.append((Seen(election=name, state="moved", token=moved.token, error=str(moved)), Exit.CONFIGURATION))
+            continue
         except BackendError as error:
             looks.append((Seen(election=name, state="unknown", error=str(error)), exits.code_of(error) or Exit.FAILURE))
             continue

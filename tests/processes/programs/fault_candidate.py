@@ -1,9 +1,10 @@
 """A candidate that writes down all it does as leader, and dies or stops where it is told to; run by `fault_nursery`.
 
 Its plan: `election`, `url`, `name`, `ledger`, `talk` (where its stderr goes), `armed`, and where wanted `rounds` (how
-many times to lead; for ever), `hold_s` (how long each time; until told), `wait_s`, `priority`, `wall_step_s` (its wall
-clock leaps by so much, forth and back), `counted` (say at the end how often the lock was tried for), `faults` ([step,
-"before" or "after", at which call of it, signal]; only while the file `armed` is there).
+many times to lead; for ever), `hold_s` (how long each time; until told), `again` (try on where it is refused),
+`wait_s`, `priority`, `wall_step_s` (its wall clock leaps by so much, forth and back), `counted` (say at the end how
+often the lock was tried for), `faults` ([step, "before" or "after", at which call of it, signal]; only while the file
+`armed` is there).
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tenure import Election, LeadershipLost, NotElected, Tenure, TenureError, resign_on
+from tenure import BackendRefused, Election, LeadershipLost, NotElected, Tenure, TenureError, resign_on
 from tenure.audit import Ledger, Scribe
 from tenure.backends.file import steps
 
 ACT_S = 0.002
+AGAIN_S = 0.02
 REFUSED = 78
 NOT_ELECTED = 124
 
@@ -62,6 +64,10 @@ async def _stand(plan: dict[str, Any]) -> int:
             try:
                 async with election.lead(wait=plan.get("wait_s")) as tenure:
                     await _lead(tenure, Scribe(ledger, tenure.election, tenure.token, tenure.candidate), plan)
+            except BackendRefused:
+                if not plan.get("again"):
+                    raise
+                await asyncio.sleep(AGAIN_S)
             except LeadershipLost as lost:
                 print(lost, file=sys.stderr, flush=True)  # noqa: T201  the test reads it there
     return 0
