@@ -1,0 +1,9 @@
+"""What every election algorithm is made of: pure vocabulary, no clock, no network, no files, no chance of its own.
+
+events     what goes into an elector
+effects    what comes out of it
+elector    the contract of an elector, and the duties of whoever drives one
+model      what an algorithm assumes about the world, as data
+quorum     votes: pending, won or lost, counted by voter
+codec      messages and records as bytes: versioned, limited in size
+"""

@@ -1,0 +1,75 @@
+"""What goes into an elector: that it starts, what it received, what became durable, who is suspected, that time passed.
+
+A node is known by its number. Numbers are unique and never used again; which of two is greater decides in some
+algorithms, and nothing else is read into them.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+NodeId = int
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """What one node says to another. Each algorithm declares its own, beside the class that reads them."""
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """What a node keeps through crashes; a later record takes the place of an earlier one."""
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The first event of an elector's life; `durable` is the last record of an earlier one that was synced, or None."""
+
+    durable: Record | None = None
+
+
+class Received(msgspec.Struct, frozen=True):
+    """`message` came from `sender`: perhaps late, twice, or after later ones, as the fault model allows."""
+
+    sender: NodeId
+    message: Message
+
+
+class Persisted(msgspec.Struct, frozen=True):
+    """Every record up to `number` is durable."""
+
+    number: int
+
+
+class Woke(msgspec.Struct, frozen=True):
+    """Time has passed; given when the clock has reached the elector's `wake_ns`, and allowed at any time."""
+
+
+class Suspected(msgspec.Struct, frozen=True):
+    """A failure detector believes that `peer` has crashed. It may be wrong."""
+
+    peer: NodeId
+
+
+class Trusted(msgspec.Struct, frozen=True):
+    """The failure detector believes that `peer` lives, after all."""
+
+    peer: NodeId
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """`peer` is a member from now on."""
+
+    peer: NodeId
+
+
+class Left(msgspec.Struct, frozen=True):
+    """`peer` is a member no more; the elector itself, where it is its own number."""
+
+    peer: NodeId
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Somebody wishes that this node, if it leads, step down: in favour of `to`, or of nobody in particular."""
+
+    to: NodeId | None = None
+
+
+Event = Started | Received | Persisted | Woke | Suspected | Trusted | Joined | Left | Asked
