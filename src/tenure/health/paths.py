@@ -16,7 +16,7 @@ import msgspec
 
 from tenure.durations import NS_PER_S
 from tenure.handle import valid_holds
-from tenure.keeper import Keeper
+from tenure.keeper import Keeper, Seat
 from tenure.lag import lags
 from tenure.metrics import CONTENT_TYPE, Metrics
 
@@ -63,9 +63,7 @@ class Paths:
 
     def elections(self) -> set[str]:
         """Those for which this process stands, leads, or stood."""
-        keeper = Keeper.existing()
-        seats = keeper.seats if keeper is not None else ()
-        return self.metrics.elections | {seat.holder.election for seat in seats}
+        return self.metrics.elections | {seat.holder.election for seat in _seats()}
 
     def troubles(self) -> list[str]:
         """Why this process had better be started anew; empty while all goes on."""
@@ -77,8 +75,8 @@ class Paths:
             silent_ns = lag.silent_ns()
             if silent_ns > self._stall_after_ns:
                 found.append(f"the {lag.name}'s event loop has not turned for {silent_ns / NS_PER_S:.1f} s")
-        silent = [one for one in (keeper.seats if keeper else ()) if one.holder.is_silent(one.clock.now_ns())]
-        return [*found, *(f"the owner of {one.holder.election!r} was silent past its stall_after" for one in silent)]
+        silent = [seat for seat in _seats() if seat.holder.is_silent(seat.clock.now_ns())]
+        return [*found, *(f"the owner of {seat.holder.election!r} was silent past its stall_after" for seat in silent)]
 
     # Paths
 
@@ -127,6 +125,12 @@ class Paths:
         if set(aliases) - {"client-go"}:
             return _said(400, error="the only alias is client-go", alias=aliases)
         return Answer(200, CONTENT_TYPE, self.metrics.text(client_go=bool(aliases)).encode())
+
+
+def _seats() -> set[Seat]:
+    """Every candidacy of this process that is not over."""
+    keeper = Keeper.existing()
+    return set() if keeper is None else keeper.seats
 
 
 def _said(status: int, **what: Any) -> Answer:

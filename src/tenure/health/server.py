@@ -111,7 +111,7 @@ class HttpServer:
 
     def _response(self, head: bytes) -> bytes:
         method = ""
-        if head.find(END) + len(END) not in range(len(END), HEAD_BYTES + 1):
+        if not 0 <= head.find(END) <= HEAD_BYTES - len(END):
             answer = _plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         else:
             words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")

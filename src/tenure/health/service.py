@@ -125,13 +125,15 @@ class Health:
         self._paths.metrics.drain()
         for lag in lags():
             lag.ask()
-        keeper = Keeper.existing()
         for election in [election for election, future in self._watches.items() if future.done()]:
             del self._watches[election]  # the keeper has ended; there may be another one
             self._paths.metrics.saw(election, None)
-        for seat in keeper.seats if keeper is not None else ():
+        keeper = Keeper.existing()
+        if keeper is None:
+            return
+        for seat in keeper.seats:
             self._paths.metrics.stands(seat.holder.election, seat.holder.candidate)
-            if keeper is not None and seat.holder.election not in self._watches and len(self._watches) < LIMIT:
+            if seat.holder.election not in self._watches and len(self._watches) < LIMIT:
                 self._watch(keeper, seat)
 
     def _watch(self, keeper: Keeper, seat: Seat) -> None:
