@@ -19,9 +19,11 @@ from tenure.supervise.processes import Process, descendants, identify, send, set
 
 READY = b"ready"
 PACKET_BYTES = 256
+"""The longest order: a name of an election has 128 characters at most."""
 _ORDER = struct.Struct("<Qq")  # which tenure, its hard deadline or -1 for none; then the election's name
 _NONE = -1
 _PATROL_NS = 500_000_000
+"""How long poll may sleep while there is a deadline: timers stop in suspend, and the clock does not."""
 _NS_PER_MS = 1_000_000
 _ROUNDS = 100
 """How often to look for more descendants: each round stops those it found, so only a chain of forks needs many."""
@@ -36,10 +38,8 @@ def main() -> None:
     """Watch the parent; `argv`: the channel, a pidfd of the parent, and then what was the parent's `sys.path`."""
     channel, pidfd = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     channel.setblocking(False)
-    parent = identify(os.getppid())
-    if parent is None or _has_ended(
-        pidfd
-    ):  # the second look makes the first one sure: only a death gives us another parent
+    parent = identify(os.getppid())  # only its death gives this process another parent, which the pidfd tells
+    if parent is None or _has_ended(pidfd):
         return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # they are for the parent, whose end ends this
@@ -110,6 +110,7 @@ def _end(parent: Process, pidfd: int, missed: list[str]) -> None:
         ended |= found
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    who, what = f"process {parent.pid}", ", ".join(sorted(set(missed)))
+    what = ", ".join(sorted(set(missed)))
+    said = f"tenure: process {parent.pid} passed its hard deadline as leader of {what} and was killed\n"
     with contextlib.suppress(OSError):  # said afterwards: a full pipe must not keep it from killing
-        os.write(2, f"tenure: {who} passed its hard deadline as leader of {what} and was killed\n".encode())
+        os.write(2, said.encode())
