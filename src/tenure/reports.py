@@ -11,6 +11,7 @@ from tenure import announcer
 from tenure.durations import NS_PER_S, seconds
 from tenure.errors import ConfigurationError, LeadershipLost, Reason
 from tenure.holding.notices import JobFailed
+from tenure.keeper import Keeper
 from tenure.options import Options
 
 OVERRUN_EXIT_CODE = 75
@@ -62,6 +63,9 @@ class Rests(Pauses):
 
     def after(self, ran_s: float) -> float:
         """The pause after a tenure of `ran_s` seconds, in seconds."""
+        keeper = Keeper.existing()
+        if keeper is not None and keeper.ending:
+            return 0.0  # whoever stands again hears at once that the process ends
         if ran_s >= BRIEF_S:
             self._next_s = self._first_s
             return 0.0
