@@ -123,7 +123,7 @@ def test_containers_elect_in_a_directory_of_the_host(tmp_path: Path, scheme: str
         with container(tmp_path, url, *job) as two:
             assert not two.says_within(1.0), "one leads, and only one"
             one.kill()
-            assert two.line() == "leading 2"
+            assert two.line() in {"leading 2", "leading 3"}, "a crash may skip a token"
             assert two.stop() == 128 + signal.SIGTERM
 
 

@@ -124,6 +124,6 @@ def test_two_instances_exclude_one_another_and_stop_as_the_unit_says(tmp_path: P
             assert first_line(two) == "report-2 2"
             with instance("1", tmp_path) as again:
                 two.kill()
-                assert first_line(again) == "report-1 3"
+                assert re.fullmatch("report-1 [34]", first_line(again)), "a crash may skip a token"
                 again.terminate()
                 again.wait(LIMIT_S)

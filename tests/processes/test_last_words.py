@@ -92,7 +92,7 @@ def test_L27_last_words_that_land_late_are_refused_by_their_token(
     died_speaking(begin)
 
     with Election("e", url, fences=[resource.gate] if guarded else []).lead(wait=LIMIT_S) as tenure:
-        assert tenure.token == 2
+        assert tenure.token > 1
         resource.land(guarded=guarded)
 
     assert resource.done == [done]
@@ -116,7 +116,7 @@ def test_L27_takeover_delay_lets_last_words_land_before_the_next_leader_begins(
         with Election("e", url, takeover_delay=TAKEOVER_DELAY_S).lead(wait=LIMIT_S) as tenure:
             already_done = list(resource.done)
             begun.set()
-            assert tenure.token == 2
+            assert tenure.token > 1
             assert time.monotonic() - died_s >= TAKEOVER_DELAY_S
     finally:
         way.join()
