@@ -196,3 +196,26 @@ def test_a_relative_place_gives_an_absolute_path(tmp_path: Path, monkeypatch: py
     file.remove()
     assert path.is_absolute()
     assert path.is_relative_to(tmp_path)
+
+
+def test_a_directory_that_a_sweeper_removed_before_it_was_opened_is_made_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guardians that start and end at once sweep what they take for a dead one's; the second directory stays."""
+    left = [1]
+    whole = os.open
+
+    def swept(path: Path, flags: int, mode: int = 0o777) -> int:
+        if Path(path).parent == place and left:
+            left.pop()
+            Path(path).rmdir()
+        return whole(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", swept)
+    file = DeadlineFile.create()
+    monkeypatch.setattr(os, "open", whole)
+    file.begin(None)
+
+    assert left == []
+    assert holds(file.path, 0, 0)
+    file.remove()

@@ -73,7 +73,10 @@ class DeadlineFile:
             while True:
                 directory = place / f"{os.getpid()}-{os.urandom(4).hex()}"  # the pid is for the reader's eye only
                 _make_private(directory)
-                lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                except FileNotFoundError:  # a sweeper was faster still
+                    continue
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if directory.exists():
                     return cls(directory, lock)
