@@ -30,7 +30,7 @@ def test_a_healthy_place(url: str) -> None:
 
     assert shown.code == 0
     assert url in shown.out
-    assert " ".join(found) == "version clock descriptors url scope file system directory grade nightly"
+    assert " ".join(found) == "version clock descriptors url scope file system directory grade budget latency nightly"
     assert found["nightly"]["found"].startswith("led by a (token 1)")
     assert all(one["state"] != "bad" for one in found.values())
 

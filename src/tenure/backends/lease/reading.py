@@ -11,6 +11,7 @@ from tenure.backends.lease.place import LeasePlace
 from tenure.backends.lease.sightings import LONG_AGO_NS, Sightings
 from tenure.backends.lease.stamp import Phase
 from tenure.backends.lease.survey import Found, Survey, refuse_moved, survey
+from tenure.durations import NS_PER_S
 
 UNKNOWN = "(unknown)"
 """The candidate of a leader whose name cannot be read."""
@@ -27,12 +28,13 @@ def look(tools: Tools, place: LeasePlace, sightings: Sightings) -> Look:
     """One look; on the worker. Nothing is written and nobody is waited for."""
     found = survey(place, sightings, details=True)
     refuse_moved(place, found)
-    leader = _leader(found, sightings.clock.now_ns())
+    now_ns = sightings.clock.now_ns()
+    leader = _leader(found, now_ns)
     tools.seen.note(place.election, found.top)
     # A tenure that was made and is neither led nor closed has told its token to nobody.
     token = next((each.token for each in found.tenures if each.stamp.phase is not Phase.CLAIMED), 0)
     reading = Reading(
-        leader=None if leader is None else _shown(leader),
+        leader=None if leader is None else _shown(leader, now_ns),
         token=token,
         candidates=_standing(place, leader.holder.nonce if leader is not None and leader.holder is not None else ""),
     )
@@ -45,8 +47,14 @@ def _leader(found: Survey, now_ns: int) -> Found | None:
     return led if led is not None and led.stamp.phase is Phase.LED and led.over_ns > now_ns else None
 
 
-def _shown(tenure: Found) -> Leader:
+def _shown(tenure: Found, now_ns: int) -> Leader:
     warning = ""
+    ahead_ns = tenure.stamp.at_ns - now_ns
+    if tenure.sure and ahead_ns > 0:  # its holder read the same clock before it wrote: it never does that
+        warning = (
+            f"the stamp of tenure {tenure.token} lies {ahead_ns / NS_PER_S:.3g} s in the future, so no candidate of "
+            f"this boot wrote it: it is waited for no longer than one lease from when it was first seen"
+        )
     if not tenure.sure:
         warning = (
             f"the lease of tenure {tenure.token} was stamped in another time namespace, or its stamp is damaged: "
