@@ -27,7 +27,7 @@ def test_L26_a_forked_child_does_not_lead_and_does_not_let_go(start: Start, url:
     assert [line for line in program.lines if line.startswith("child")] == SEEN_BY_A_CHILD
     assert [line for line in program.lines if line.startswith("parent")] == ["parent 256 safe", "parent holds the lock"]
     assert "LeadershipLost" in program.errors  # the child's block said so when it was left
-    assert leads_at_once(url) == 2
+    assert leads_at_once(url) > 1
 
 
 def test_L26_a_child_forked_by_multiprocessing_does_not_lead_either(start: Start, url: str) -> None:
@@ -65,7 +65,7 @@ def test_L26_the_parents_death_lets_go_although_its_child_lives(start: Start, ur
     child = int(program.line("child").split()[1])
     program.signal(signal.SIGKILL)
     assert program.wait() == -signal.SIGKILL
-    assert leads_at_once(url) == 2
+    assert leads_at_once(url) > 1
     os.kill(child, 0)  # it lives
     program.release_stdin()
 

@@ -27,7 +27,7 @@ def test_sigterm_while_leading_ends_in_good_order(start: Start, url: str, functi
     program.signal(signal.SIGTERM)
     assert (program.end(), program.complaints()) == (143, [])
     assert program.lines[-1] == "left"
-    assert leads_at_once(url) == 2
+    assert leads_at_once(url) > 1
 
 
 @pytest.mark.parametrize("function", LEADERS)
@@ -62,7 +62,7 @@ def test_L13_nobody_stands_again_in_a_process_that_ends(start: Start, url: str) 
     program.signal(signal.SIGTERM)
     assert program.end() == 143
     assert program.lines[-1] == "ended this process ends on signal 15"
-    assert leads_at_once(url) == 2
+    assert leads_at_once(url) > 1
 
 
 @pytest.mark.parametrize("function", ["asyncio_releasing", "blocking_releasing"])
@@ -83,7 +83,7 @@ def test_a_second_sigterm_kills_a_body_that_does_not_end(start: Start, url: str)
     program.line("told")
     program.signal(signal.SIGTERM)
     assert program.end() == -signal.SIGTERM
-    assert leads_at_once(url) == 2
+    assert leads_at_once(url) > 1
 
 
 @pytest.mark.parametrize("function", ["asyncio_interrupted", "blocking_interrupted", "asyncio_lead", "blocking_lead"])
@@ -95,7 +95,7 @@ def test_ctrl_c_while_leading_leaves_the_block(start: Start, url: str, function:
     assert program.end() == -signal.SIGINT
     assert program.lines[-1] == "left"
     assert "KeyboardInterrupt" in program.errors
-    assert leads_at_once(url) == 2
+    assert leads_at_once(url) > 1
 
 
 @pytest.mark.parametrize("function", ["asyncio_interrupted", "blocking_interrupted"])
