@@ -75,6 +75,12 @@ class Player:
         with contextlib.suppress(ProcessLookupError):  # it died by itself
             os.kill(self.pid, number)
 
+    def pause(self) -> None:
+        """Stop it; returns once it stands still: until its first thread has seen the signal the others go on."""
+        self.signal(signal.SIGSTOP)
+        stopped = os.WSTOPPED | os.WNOWAIT | os.WNOHANG
+        until(lambda: os.waitid(os.P_PID, self.pid, stopped) is not None, f"{self.name} stands still")
+
     def kill(self) -> None:
         self._process.kill()
 

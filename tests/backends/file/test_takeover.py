@@ -121,7 +121,7 @@ def test_a_named_one_that_sleeps_does_not_keep_the_others_waiting(tmp_path: Path
         leader.elected()
         first = players.stand("first")
         heir = players.stand("heir")
-        heir.signal(signal.SIGSTOP)
+        heir.pause()
 
         leader.ask("release heir", "released")
 
@@ -137,7 +137,7 @@ def test_L22_sleepers_ahead_freeze_nobody(tmp_path: Path, asleep: int) -> None:
         sleepers = [players.stand(f"sleeper{number}") for number in range(asleep)]
         awake = players.stand("awake", poll=0.5)
         for sleeper in sleepers:
-            sleeper.signal(signal.SIGSTOP)
+            sleeper.pause()
 
         leader.kill()
 
@@ -155,7 +155,7 @@ def test_a_stopped_leader_keeps_the_lock(tmp_path: Path) -> None:
         leader.elected()
         standby = players.stand("standby", poll=0.05)
         standby.hear("ready")
-        leader.signal(signal.SIGSTOP)
+        leader.pause()
         before = int(standby.ask("count", "count")[0])
 
         until(lambda: int(standby.ask("count", "count")[0]) > before + 3, "the standby has looked some times")
@@ -190,7 +190,7 @@ def test_L22_who_moves_up_to_second_place_knows_it_at_once(tmp_path: Path) -> No
         leader.elected()
         first, sleeper, third = [players.stand(name, poll=600) for name in ("first", "sleeper", "third")]
         counts_at_rest([third])
-        sleeper.signal(signal.SIGSTOP)
+        sleeper.pause()
         leader.kill()
         assert first.elected() == 2
         counts_at_rest([third])
