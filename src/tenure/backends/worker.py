@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tenure.errors import BackendUnreachable
 
@@ -29,11 +29,9 @@ LIMIT_S = 5.0
 """A local disk under heavy load answers an fsync within a second or two; NVMe resets take about thirty."""
 BACKLOG = 10_000
 """How many jobs may wait behind stuck threads before what nobody waits for is left undone."""
-
 LATE_S = 0.5
 """How long a job that comes after `close` waits for the thread to finish those before it."""
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
@@ -143,10 +141,10 @@ class Worker:
             self._outstanding -= 1
 
     def post(self, call: Callable[[], object]) -> None:
-        """Run `call` after the jobs before it; nobody waits for it, and its errors are logged.
+        """Run `call`, which tidies up, after the jobs before it; nobody waits for it, and its errors are logged.
 
-        It tidies up, and is left undone where stuck threads have let BACKLOG jobs pile up: it could be asked for
-        again and again for as long as the device is gone.
+        Left undone where stuck threads have let BACKLOG jobs pile up: it could be asked for again and again for as
+        long as the device is gone.
         """
         if len(self._stuck) < SPARES or len(self._jobs) < BACKLOG:
             self._give_back(call)
@@ -154,7 +152,7 @@ class Worker:
             _log.warning("%d jobs wait for a device that does not answer; another one was left undone", BACKLOG)
 
     async def finish(self, call: Callable[[], object], within_s: float) -> None:
-        """The same, but wait for its end, no longer than `within_s`; it is run even if the caller is cancelled."""
+        """As `post`, but wait for its end, no longer than `within_s`; it is run even if the caller is cancelled."""
         if self._closed:
             self._run_late(call)
             return
@@ -177,14 +175,12 @@ class Worker:
 
     async def ended(self, within_s: float = 2.0) -> None:
         """Wait until the closed worker's thread is gone, or no longer than `within_s`."""
-        limit_s = time.monotonic() + within_s
+        end_s = time.monotonic() + within_s
         while self._current is not None and self._current.handle is not None and self._current.handle.is_alive():
-            if time.monotonic() > limit_s:
+            if time.monotonic() > end_s:
                 return
             await asyncio.sleep(0.0005)
-        if self._doorbell >= 0:
-            os.close(self._doorbell)
-            self._doorbell = -1
+        self._take_doorbell_off()
 
     def forked(self) -> None:
         """In a forked child: the thread stayed with the parent."""
@@ -192,6 +188,9 @@ class Worker:
         self._current = None
         self._timer = None
         self._jobs = deque()
+        self._take_doorbell_off()
+
+    def _take_doorbell_off(self) -> None:
         if self._doorbell >= 0:
             os.close(self._doorbell)
             self._doorbell = -1

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import errno
 import os
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from tenure.errors import BackendUnreachable
 
@@ -34,6 +34,8 @@ _EVENT = struct.Struct("iIII")
 _READ_BYTES = 65536
 _RETRY_S = 5.0
 """How long to do without before asking again for an instance, where the user had too many (128 by default)."""
+_BUSY_S = 2.0
+"""How long one worker's thread waits for another that makes or drops a watch: that one is stuck by then."""
 
 News = Callable[[int], None]
 """Told what happened; OVERFLOW where something happened that the kernel could not tell."""
@@ -157,18 +159,15 @@ def _tell(told: list[tuple[News, int]]) -> None:
         news(mask)
 
 
-class _held:  # noqa: N801 -- reads as `with _held(mutex)`
-    """A mutex that is not waited for without a limit: whoever holds it may be stuck in the kernel."""
-
-    def __init__(self, mutex: threading.Lock) -> None:
-        self._mutex = mutex
-
-    def __enter__(self) -> None:
-        if not self._mutex.acquire(timeout=2.0):
-            raise BackendUnreachable(f"{os.strerror(errno.EBUSY)}: the file system does not answer; try again later")
-
-    def __exit__(self, *_: object) -> None:
-        self._mutex.release()
+@contextmanager
+def _held(mutex: threading.Lock) -> Iterator[None]:
+    """Not waited for without a limit: whoever holds it may be stuck in the kernel."""
+    if not mutex.acquire(timeout=_BUSY_S):
+        raise BackendUnreachable("the file system does not answer; try again later")
+    try:
+        yield
+    finally:
+        mutex.release()
 
 
 class Watches:
