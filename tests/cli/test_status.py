@@ -68,6 +68,7 @@ def test_the_json_is_stable(url: str) -> None:
             "leader": {"candidate": "a", "token": 1, "metadata": metadata, "value": "v", "warning": ""},
             "token": 1,
             "candidates": [{"candidate": "b", "priority": 0, "metadata": metadata}],
+            "warning": "",
             "error": None,
         }
     ]
