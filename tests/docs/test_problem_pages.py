@@ -16,6 +16,7 @@ DOCS = Path("docs")
 PROBLEMS = [
     *(DOCS / "how-to" / f"run-{what}.md" for what in ("a-bot", "a-migration", "from-cron", "in-a-container")),
     DOCS / "how-to" / "run-under-systemd.md",
+    DOCS / "how-to" / "stop-work-that-will-not-stop.md",
     DOCS / "how-to" / "one-of-many-workers.md",
     *(DOCS / "concepts" / f"{what}.md" for what in ("clock", "grade-and-scope", "limits", "without-a-leader")),
 ]
