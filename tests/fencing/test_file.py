@@ -228,7 +228,7 @@ def test_an_act_begins_only_when_its_mark_is_durable(tmp_path: Path, monkeypatch
     with gate.admit(2, E):
         order.append("act")
 
-    assert order == ["write 0", "sync", "write 1", "sync", "act", "act"]
+    assert order == ["write 1", "sync", "write 0", "sync", "act", "act"]
 
 
 @pytest.mark.parametrize("failing", [1, 2])

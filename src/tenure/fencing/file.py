@@ -16,12 +16,11 @@ import errno
 import fcntl
 import logging
 import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from tenure.backends.file import steps
-from tenure.backends.file.counter import OFFSETS, image, pack, slots
+from tenure.backends.file.counter import OFFSETS, image, newest, older, pack, slots
 from tenure.backends.file.filesystems import footing
 from tenure.backends.file.place import open_regular, sync_directory
 from tenure.backends.url import checked_name
@@ -29,7 +28,6 @@ from tenure.errors import BackendRefused, BackendUnreachable, StaleToken
 from tenure.fencing.marks import Obstacle, Visit
 
 _log = logging.getLogger("tenure")
-_RANGE = struct.Struct("hhqqi4x")  # struct flock: l_type, l_whence, l_start, l_len, l_pid
 _RIGHTS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _OPEN: set[int] = set()
 """Descriptors of this process; a forked child closes its copies, lest it keep its dead parent's acts inside."""
@@ -80,7 +78,7 @@ class FileMarks:
             except FileNotFoundError:
                 return self._seen.get(election, 0)
             try:
-                mark = max((token for token in slots(fd) if token is not None), default=None)
+                mark = newest(fd)
             finally:
                 os.close(fd)
         if mark is None:
@@ -162,13 +160,12 @@ class _MarkFile:
 
     def take(self) -> bool:
         """Take the file for one step; False where another has it, or where the path names another file by now."""
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            found = os.stat(self._path, follow_symlinks=False)
-        except (BlockingIOError, FileNotFoundError):
+        if not steps.take_lock(self._fd):
             return False
-        ours = os.fstat(self._fd)
-        return (found.st_ino, found.st_dev) == (ours.st_ino, ours.st_dev)
+        try:
+            return os.path.samestat(os.stat(self._path, follow_symlinks=False), os.fstat(self._fd))
+        except FileNotFoundError:
+            return False
 
     def let_go(self) -> None:
         """End the step; what is inside stays there."""
@@ -183,7 +180,7 @@ class _MarkFile:
 
     def write(self, kept: tuple[int | None, int | None], mark: int) -> None:
         """Put `mark` into both slots, the lower or damaged one first: what was told stays readable all the time."""
-        first = 0 if (kept[0] or 0) <= (kept[1] or 0) else 1
+        first = older(*kept)
         for slot in (first, 1 - first):
             if kept[slot] != mark:
                 steps.write_whole(self._fd, pack(mark), OFFSETS[slot])
@@ -191,13 +188,13 @@ class _MarkFile:
 
     def oldest_inside(self, token: int) -> int | None:
         """A token below this one under which somebody acts now; None if there is none."""
-        answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, _RANGE.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, token, 0))
-        kind, _, start, _, _ = _RANGE.unpack(answer)
+        answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, steps.FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, token, 0))
+        kind, _, start, _, _ = steps.FLOCK.unpack(answer)
         return None if kind == fcntl.F_UNLCK else int(start)
 
     def go_inside(self, token: int) -> None:
         """Let others see that an act with this token has begun."""
-        fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _RANGE.pack(fcntl.F_RDLCK, os.SEEK_SET, token, 1, 0))
+        fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, steps.FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, token, 1, 0))
 
     def as_visit(self) -> Visit:
         """The act that is inside by this opening, which belongs to it from now on."""
@@ -217,7 +214,7 @@ def sync_mark(fd: int) -> None:
 
 def _leave(fd: int) -> None:
     # Not by closing alone: a child between its fork and its exec has a copy of the descriptor.
-    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _RANGE.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0))
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, steps.FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0))
     _close(fd)
 
 

@@ -177,8 +177,8 @@ def write_no_token(patch: pytest.MonkeyPatch) -> None:
 
 def write_over_the_newest_slot(patch: pytest.MonkeyPatch) -> None:
     """A torn write takes the highest token with it."""
-    older = counter._older  # noqa: SLF001 -- a mutant wraps what it mutates
-    patch.setattr(counter, "_older", lambda first, second: 1 - older(first, second))
+    older = counter.older
+    patch.setattr(counter, "older", lambda first, second: 1 - older(first, second))
 
 
 def trust_a_slot_without_its_checksum(patch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,11 @@ def slots(fd: int) -> tuple[int | None, int | None]:
     return first, second
 
 
+def newest(fd: int) -> int | None:
+    """The greater of the slots that can be read; None where both are damaged."""
+    return max((token for token in slots(fd) if token is not None), default=None)
+
+
 def highest(place: Place) -> int | None:
     """The highest token that was given or begun; 0 where the counter does not exist, None where it is damaged."""
     try:
@@ -68,10 +73,9 @@ def highest(place: Place) -> int | None:
     except FileNotFoundError:
         return 0
     try:
-        known = [token for token in slots(fd) if token is not None]
+        return newest(fd)
     finally:
         os.close(fd)
-    return max(known, default=None)
 
 
 def reserve(place: Place, token: int) -> bool:
@@ -86,7 +90,7 @@ def reserve(place: Place, token: int) -> bool:
         first, second = slots(fd)
         if None in {first, second} or max(first or 0, second or 0) != token:
             return False
-        steps.write_token(fd, pack(token + 1), OFFSETS[_older(first, second)])
+        steps.write_token(fd, pack(token + 1), OFFSETS[older(first, second)])
         steps.sync_token(fd)
     finally:
         os.close(fd)
@@ -131,11 +135,11 @@ def mint(place: Place, recorded: int, seen: int) -> tuple[int, int]:
                 f"the counter {place.token} is at its end: {TOKEN_LIMIT} is the largest token that everybody can "
                 f"compare. Nothing was changed and nobody was elected. Go on with an election of another name"
             )
-        older = _older(first, second)
-        steps.write_token(fd, pack(token), OFFSETS[older])
+        slot = older(first, second)
+        steps.write_token(fd, pack(token), OFFSETS[slot])
         steps.sync_token(fd)
         if token != before + 1:  # or the other slot would be too far below to tell what this one held, if it rots
-            steps.write_token(fd, pack(token), OFFSETS[1 - older])
+            steps.write_token(fd, pack(token), OFFSETS[1 - slot])
             steps.sync_token(fd)
     finally:
         os.close(fd)
@@ -147,7 +151,8 @@ def replace(place: Place, token: int) -> None:
     retried(lambda: place.put(place.token, image(token), durable=True))
 
 
-def _older(first: int | None, second: int | None) -> int:
+def older(first: int | None, second: int | None) -> int:
+    """Which slot is to be written: the damaged one, or the lower."""
     if first is None or second is None:
         return 0 if first is None else 1
     return 0 if first < second else 1

@@ -11,7 +11,8 @@ import fcntl
 import os
 import struct
 
-_WHOLE_FILE = struct.Struct("hhqqi4x")  # struct flock: l_type, l_whence, l_start, l_len (0 is to the end), l_pid
+FLOCK = struct.Struct("hhqqi4x")
+"""The kernel's struct flock: l_type, l_whence, l_start, l_len (0 is to the end), l_pid."""
 
 
 def take_lock(fd: int) -> bool:
@@ -48,13 +49,13 @@ def show_lock(fd: int) -> None:
 
 def mark(fd: int) -> None:
     """Lock the file of this descriptor for readers to see, as long as a copy of the descriptor is open."""
-    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _WHOLE_FILE.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
 
 
 def is_marked(fd: int) -> bool:
     """Whether another description has marked the file."""
-    answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _WHOLE_FILE.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
-    return int(_WHOLE_FILE.unpack(answer)[0]) != fcntl.F_UNLCK
+    answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    return int(FLOCK.unpack(answer)[0]) != fcntl.F_UNLCK
 
 
 def close_record(fd: int, data: bytes, offset: int) -> None:
