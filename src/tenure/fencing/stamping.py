@@ -60,11 +60,8 @@ async def stamp_all(fences: tuple[Fence, ...], tenure: Hold) -> NotStamped | Non
     """
     if not fences:
         return None
-    begun = _begun(fences, tenure)
-    if isinstance(begun, NotStamped):
-        return begun
     limit_s = _limit_s(tenure)
-    future = asyncio.wrap_future(begun)
+    future = asyncio.wrap_future(_begun(fences, tenure))
     try:
         await asyncio.wait([future], timeout=limit_s)
         failure = future.result() if future.done() else _late(tenure, limit_s)
@@ -77,12 +74,9 @@ def stamp_all_blocking(fences: tuple[Fence, ...], tenure: Hold) -> NotStamped | 
     """The same for a thread."""
     if not fences:
         return None
-    begun = _begun(fences, tenure)
-    if isinstance(begun, NotStamped):
-        return begun
     limit_s = _limit_s(tenure)
     try:
-        failure = begun.result(limit_s)
+        failure = _begun(fences, tenure).result(limit_s)
     except TimeoutError:
         failure = _late(tenure, limit_s)
     return failure if tenure.is_valid() else None
@@ -93,13 +87,13 @@ def _limit_s(tenure: Hold) -> float:
     return min(LIMIT_S, tenure.remaining() / 2)
 
 
-def _begun(fences: tuple[Fence, ...], tenure: Hold) -> Future[NotStamped | None] | NotStamped:
-    if not _stuck.acquire(blocking=False):
-        return NotStamped(
-            tenure.election, tenure.token, f"{MOST_STUCK} earlier tries hang in a fence; look at its disk"
-        )
+def _begun(fences: tuple[Fence, ...], tenure: Hold) -> Future[NotStamped | None]:
     future: Future[NotStamped | None] = Future()
     future.set_running_or_notify_cancel()  # what was begun goes on to its end, whoever waits for it
+    if not _stuck.acquire(blocking=False):
+        detail = f"{MOST_STUCK} earlier tries hang in a fence; look at its disk"
+        future.set_result(NotStamped(tenure.election, tenure.token, detail))
+        return future
 
     def work() -> None:
         try:
