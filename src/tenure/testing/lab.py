@@ -113,7 +113,7 @@ class Lab:
             self._rivals.append(rival)
             self._keep_until(lambda: rival.leads or self._stands(rival), f"{candidate!r} to stand for {name!r}")
             seats = [seat for seat in self._seats(name) if seat.holder.phase is Phase.LEADING]
-            self._keep_until(lambda: rival.leads or self._ousted(name), f"{candidate!r} to lead {name!r}")
+            self._keep_until(lambda: self._makes_way_for(rival), f"{candidate!r} to lead {name!r}")
             self._keep_until(lambda: all(seat.holder.reason is not None for seat in seats), "the loss to be known")
         assert rival.token is not None, "who leads has a token"
         return rival.token
@@ -255,14 +255,12 @@ class Lab:
         election, candidate = (who.election, who.candidate) if isinstance(who, Rival) else _who(who)
         return any(one.candidate == candidate for one in self._service.read(election).candidates)
 
-    def _ousted(self, name: str) -> bool:
-        """Take the grant from the code under test, which may have been quicker than a rival; whether nobody leads now
-        is to be seen by looking again.
-        """
-        leader = self._service.read(name).leader
-        if leader is not None and leader.token in self._service.tokens(name):
-            self._service.revoke(name, token=leader.token)
-        return False
+    def _makes_way_for(self, rival: Rival) -> bool:
+        """Take the grant from the code under test, which may have been quicker; whether `rival` leads by now."""
+        leader = self._service.read(rival.election).leader
+        if leader is not None and leader.token in self._service.tokens(rival.election):
+            self._service.revoke(rival.election, token=leader.token)
+        return rival.leads
 
     def _has_led(self, name: str | None, before: tuple[int, ...]) -> bool:
         """Whether it leads now, or has led since its last token was `before`: work may be over as soon as it begins."""
