@@ -7,7 +7,7 @@ job            what runs under `tenure run`, and under the hand-written wrapper
 naive          the time-out lock that people write by hand
 naive_worker   a candidate that uses it
 naive_wrapper  the wrapper that people write by hand
-lifeline       none of these processes outlives the demonstration
+lifeline       how these processes end: none outlives the demonstration
 stage          the processes of one side, and waiting for what they do
 sides          what differs between the two: how to start, to retire, to look
 script         the accidents

@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
 
 from tenure.audit import Ledger, Scribe
 from tenure.audit.records import NO_TOKEN
@@ -30,7 +29,7 @@ def main(election: str, candidate: str, books_path: str, ledger_path: str) -> No
     books, ledger = Books(Path(books_path)), Ledger(ledger_path)
     scribe = Scribe(ledger, election, int(os.environ.get("TENURE_TOKEN", NO_TOKEN)), candidate)
     deadline_file = os.environ.get("TENURE_DEADLINE_FILE")
-    signal.signal(signal.SIGTERM, _end)
+    lifeline.end_on_sigterm()
     try:
         scribe.opened()
         while True:
@@ -46,11 +45,6 @@ def main(election: str, candidate: str, books_path: str, ledger_path: str) -> No
         scribe.told(Reason.RESIGNED)
         scribe.ended(Reason.RESIGNED)
         os._exit(int(end.code or 0))  # the next leader waits for this process, not for its interpreter's tidying up
-
-
-def _end(number: int, frame: object) -> NoReturn:
-    del frame
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

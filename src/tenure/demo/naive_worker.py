@@ -10,7 +10,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
 
 from tenure.audit import Ledger, Scribe
 from tenure.audit.records import NO_TOKEN
@@ -25,7 +24,7 @@ def main(lock_path: str, election: str, candidate: str, books_path: str, ledger_
     """Stand, book payments while the lock is held, and stand again."""
     books, ledger = Books(Path(books_path)), Ledger(ledger_path)
     scribe = Scribe(ledger, election, NO_TOKEN, candidate)
-    signal.signal(signal.SIGTERM, _end)
+    lifeline.end_on_sigterm()
     Path(f"{lock_path}.{candidate}.{os.getpid()}").touch()  # it stands from here on
     while True:
         lock = TimeoutLock(Path(lock_path), f"{candidate}-{os.getpid()}")
@@ -46,11 +45,6 @@ def main(lock_path: str, election: str, candidate: str, books_path: str, ledger_
             raise
         scribe.told(Reason.DEPOSED)
         scribe.ended(Reason.DEPOSED)
-
-
-def _end(number: int, frame: object) -> NoReturn:
-    del frame
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

@@ -6,18 +6,17 @@ It takes the lock, runs the command, and ends it when the lock is lost. Killed i
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
 
+from tenure.demo import lifeline
 from tenure.demo.naive import RENEW_S, TimeoutLock
 
 
 def main(lock_path: str, candidate: str, *command: str) -> int:
     """Run `command` while holding the lock; its exit code."""
-    signal.signal(signal.SIGTERM, _end)
+    lifeline.end_on_sigterm()
     Path(f"{lock_path}.{candidate}.{os.getpid()}").touch()  # it stands from here on
     lock = TimeoutLock(Path(lock_path), f"{candidate}-{os.getpid()}")
     lock.acquire()
@@ -33,11 +32,6 @@ def main(lock_path: str, candidate: str, *command: str) -> int:
         job.terminate()
         job.wait()
         lock.release()
-
-
-def _end(number: int, frame: object) -> NoReturn:
-    del frame
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":
