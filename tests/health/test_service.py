@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tenure import Health, serve_health
+from tenure import Health, announcer, serve_health
 from tenure.health import service as service_module
 from tenure.keeper import Keeper
 from tests.election.stage import LIMIT_S, Stage, wait_until
@@ -91,7 +91,9 @@ def test_without_an_address_it_answers_whoever_asks(stage: Stage) -> None:
         assert (status_code, kind, b'"leads":true' in body) == (200, "application/json", True)
 
 
-def test_a_defect_of_the_watch_is_said_and_ends_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_of_the_watch_is_said_and_ends_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Answers go on, and so does the watch."""
     monkeypatch.setattr(service_module, "TICK_S", 0.01)
     failed = 0
@@ -106,6 +108,8 @@ def test_a_defect_of_the_watch_is_said_and_ends_nothing(stage: Stage, monkeypatc
         with serve_health("127.0.0.1:0") as health:
             wait_until(lambda: failed > 1)
             assert status(health.url, "/livez") == 200
+    assert announcer.ANNOUNCER.flush(LIMIT_S)
+    assert "a defect of tenure in what watches its health" in caplog.text
 
 
 def test_a_forked_child_lets_go_of_the_port(stage: Stage) -> None:
