@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
+from tenure.backends.base import Candidate
+from tenure.backends.memory import MemoryService
 from tenure.backends.memory.connection import Connection
-from tenure.backends.memory.record import ElectionRecord
+from tenure.backends.memory.record import ElectionRecord, Held
 from tests.backends.memory import test_service
 from tests.contracts import stage as contract
-from tests.contracts import test_backend_campaign
+from tests.contracts import test_backend_campaign, test_backend_exclusion
 from tests.contracts.harnesses import MemoryHarness
 
 MUTANT_LIMIT_S = 2.0
@@ -26,6 +28,22 @@ class Mutant(NamedTuple):
     hazard: str
     take_away: Callable[[pytest.MonkeyPatch], None]
     test: Callable[[], None]
+
+
+def take_the_grant_of_a_namesake(patch: pytest.MonkeyPatch) -> None:
+    """A candidate knows its own grant by its name, and not by the nonce of its attempt."""
+    stand = MemoryService.stand
+
+    def by_name(self: MemoryService, owner: object, candidate: Candidate, **rest: Any) -> Held | None:
+        record = self._records.get(candidate.election)
+        held = None if record is None else record.held
+        return (
+            held
+            if held is not None and held.candidate.name == candidate.name
+            else stand(self, owner, candidate, **rest)
+        )
+
+    patch.setattr(MemoryService, "stand", by_name)
 
 
 def wake_everybody(patch: pytest.MonkeyPatch) -> None:
@@ -46,20 +64,28 @@ def leave_the_cancelled_in_the_queue(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Connection, "withdraw", lambda *_: None)
 
 
-def used_again_after_a_cancelled_campaign() -> None:
-    """The test of the contract suite, played on this backend."""
-    test = test_backend_campaign.test_L18_a_backend_is_used_again_after_a_cancelled_campaign
+def on_a_contract_stage(test: Callable[[contract.Stage], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """A test of the contract suite, played on this backend."""
 
     async def scene() -> None:
         stage = contract.Stage(MemoryHarness(Path()))
         await stage.play(test, {"stage": stage})
 
-    asyncio.run(scene())
+    return lambda: asyncio.run(scene())
 
 
 MUTANTS = (
+    Mutant(
+        "L1",
+        take_the_grant_of_a_namesake,
+        on_a_contract_stage(test_backend_exclusion.test_L1_a_record_left_behind_is_never_taken_for_ones_own),
+    ),
     Mutant("L15", wake_everybody, test_service.test_L15_a_vacancy_wakes_one_of_a_hundred_waiters),
-    Mutant("L18", leave_the_cancelled_in_the_queue, used_again_after_a_cancelled_campaign),
+    Mutant(
+        "L18",
+        leave_the_cancelled_in_the_queue,
+        on_a_contract_stage(test_backend_campaign.test_L18_a_backend_is_used_again_after_a_cancelled_campaign),
+    ),
 )
 
 
