@@ -14,7 +14,7 @@ from tenure.backends.file.place import Place
 from tenure.backends.file.tools import Tools
 from tenure.errors import BackendRefused
 
-DOUBT_S = 0.03
+DOUBT_S = 0.1
 """How long a lock may be held by a process that is dead, or by a leader that has closed its tenure: the kernel and a
 release need less than a millisecond, a busy machine some more."""
 DOUBT_STEP_S = 0.002
