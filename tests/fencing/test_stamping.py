@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tenure import ConfigurationError, NotStamped, StaleToken, Tenure
+from tenure import NotStamped, StaleToken, Tenure
+from tenure.bell import Bell
 from tenure.fencing import Fence, FenceGate, stamping
 from tests.election.stage import LIMIT_S, InThread, Play, Stage, forever, heard, kinds, until, wait_until
 from tests.fencing.conftest import Gates
@@ -144,22 +145,69 @@ def test_a_fence_gets_no_more_than_half_of_what_the_grant_has_left(
     limits: list[float] = []
     fence = Silent()
 
-    class Noted:
-        """What the stamping gives, noting how long it is waited for."""
+    class Noted(Bell):
+        """A bell that notes for how long it is waited for."""
 
-        def __init__(self, real: Any) -> None:
-            self._real = real
-
-        def result(self, limit_s: float) -> None:
-            limits.append(limit_s)
+        def wait_for(self, condition: Callable[[], object], timeout_s: float | None = None) -> bool:
+            assert timeout_s is not None
+            limits.append(timeout_s)
             fence.let_go.set()
-            assert self._real.result(LIMIT_S) is None
+            return super().wait_for(condition, LIMIT_S)
 
-    monkeypatch.setattr(stamping, "_begun", lambda *a, real=stamping.__dict__["_begun"]: Noted(real(*a)))
+    monkeypatch.setattr(stamping, "Bell", Noted)
     lead_blocking(stage, fence, lambda _: None, lease=remaining_s)
 
     assert limits[0] == pytest.approx(min(stamping.LIMIT_S, remaining_s / 2), rel=0.3)
     assert limits[0] <= remaining_s / 2
+
+
+def test_many_elections_are_stamped_at_once(stage: Stage, play: Play) -> None:
+    """More than there are threads: the others wait for one, and none is taken for one that hangs."""
+    together = 2 * stamping.MOST_THREADS + 3
+    most: list[int] = []
+
+    class Slow(Notes):
+        """Not answered before as many as may be are under way."""
+
+        def stamp(self, bearer: int, election: str, /) -> None:
+            wait_until(lambda: threads() == stamping.MOST_THREADS or bool(most))
+            most.append(threads())
+            super().stamp(bearer, election)
+
+    def threads() -> int:
+        return sum(thread.name.startswith("tenure-stamp-") for thread in threading.enumerate())
+
+    fence = Slow()
+
+    async def main() -> None:
+        async def lead(number: int) -> None:
+            async with stage.election(name=f"e{number}", fences=[fence]).lead():
+                ...
+
+        await asyncio.gather(*map(lead, range(together)))
+
+    play(main)
+    assert sorted(fence.stamped) == sorted((1, f"e{number}") for number in range(together))
+    assert most[0] == stamping.MOST_THREADS
+
+
+def test_waiting_for_a_thread_takes_no_longer_than_the_stamping_may(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have them all, and are not late themselves; what was given up is not stamped later either."""
+    fence, behind = Silent(), Notes()
+    monkeypatch.setattr(stamping, "MOST_THREADS", 1)
+    first = InThread(lambda: lead_blocking(stage, fence, lambda _: None, name="first"))
+    wait_until(fence.asked.is_set)
+
+    monkeypatch.setattr(stamping, "LIMIT_S", 0.05)
+    with pytest.raises(NotStamped, match="did not answer within"):
+        lead_blocking(stage, behind, lambda _: pytest.fail("the body began"), name="second")
+
+    fence.let_go.set()
+    first.outcome()
+    lead_blocking(stage, behind, lambda _: None, name="third")
+    assert behind.stamped == [(1, "third")]
 
 
 def test_a_tenure_lost_while_its_fences_were_stamped_is_campaigned_on(stage: Stage, play: Play) -> None:
@@ -320,12 +368,3 @@ def test_a_successor_shuts_the_gate_behind_a_leader_that_was_replaced(stage: Sta
                     pytest.fail("a stale act began")
 
     play(main)
-
-
-@pytest.mark.parametrize("front", ["election", "blocking"])
-def test_what_cannot_be_stamped_is_refused_where_it_is_written(stage: Stage, front: str) -> None:
-    """A gate given by itself, not in a list, or something else in the list."""
-    with pytest.raises(ConfigurationError, match=r"fences=\[\.\.\.\] takes"):
-        getattr(stage, front)(fences=[object()])
-    with pytest.raises(ConfigurationError, match=r"fences=\[\.\.\.\] takes"):
-        getattr(stage, front)(fences=FenceGate())

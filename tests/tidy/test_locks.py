@@ -25,7 +25,6 @@ MAY_MAKE_ONE: dict[str, str] = {
     "src/tenure/cli/connection.py": "in the command's own process, which ends on a signal's exception",
     "src/tenure/cli/run/talk.py": "in the command's own process, between its main thread and a thread for stderr",
     "src/tenure/demo/naive.py": "in the demonstration's own process; it shows what people write by hand",
-    "src/tenure/fencing/stamping.py": "between a body's thread and that of its fences; the keeper meets neither",
 }
 
 

@@ -7,26 +7,33 @@ transaction that a paused leader holds open, so it has a thread of its own; the 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import threading
-from collections.abc import Iterable
-from concurrent.futures import Future
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from tenure.bell import Bell
 from tenure.errors import ConfigurationError, NotStamped, StaleToken
 from tenure.handle import Hold
 
 LIMIT_S = 5.0
 """How long the fences of one election get, all together; the limit of a look at a backend too."""
+MOST_THREADS = 16
+"""So many elections of a process are stamped at once; the others wait for a thread, within their own limit."""
 MOST_STUCK = 4
-"""So many threads may hang in a fence before no other is begun."""
+"""When so many of these threads have overrun their limit, each further stamping is refused at once."""
 
-_stuck = threading.BoundedSemaphore(MOST_STUCK)
+_lock = threading.Lock()  # a raw one, and a `Bell` below: a signal's exception leaves neither taken
+_waiting: deque[_Stamping] = deque()
+_running: set[_Stamping] = set()
 
 
 def _forked() -> None:
-    global _stuck  # noqa: PLW0603  the threads that hang stayed with the parent
-    _stuck = threading.BoundedSemaphore(MOST_STUCK)
+    global _lock, _waiting, _running  # the threads stayed with the parent
+    _lock, _waiting, _running = threading.Lock(), deque(), set()
 
 
 os.register_at_fork(after_in_child=_forked)
@@ -48,9 +55,15 @@ def checked_fences(fences: object) -> tuple[Fence, ...]:
     given = tuple(fences) if isinstance(fences, Iterable) else (fences,)
     if not isinstance(fences, Iterable) or not all(callable(getattr(fence, "stamp", None)) for fence in given):
         raise ConfigurationError(
-            f"fences=[...] takes a list of what has a method stamp(token, election), not {fences!r}"
+            f"fences=[...] takes a list of what has a method stamp(token, election), not {_text(fences)}"
         )
+    for fence in given:
+        if inspect.iscoroutinefunction(fence.stamp):
+            raise ConfigurationError(f"{_text(fence)} cannot be stamped: {_NOT_AWAITED}")
     return given
+
+
+_NOT_AWAITED = "its stamp() is a coroutine, which nobody awaits; write it with def, for it is called on a thread"
 
 
 async def stamp_all(fences: tuple[Fence, ...], tenure: Hold) -> NotStamped | None:
@@ -60,26 +73,28 @@ async def stamp_all(fences: tuple[Fence, ...], tenure: Hold) -> NotStamped | Non
     """
     if not fences:
         return None
-    limit_s = _limit_s(tenure)
-    future = asyncio.wrap_future(_begun(fences, tenure))
-    try:
-        await asyncio.wait([future], timeout=limit_s)
-        failure = future.result() if future.done() else _late(tenure, limit_s)
-    finally:
-        future.cancel()  # nobody looks at it any more, and its loop may be closed before the fence answers
-    return failure if tenure.is_valid() else None
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def answer() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    stamping = _Stamping(fences, tenure, lambda: loop.call_soon_threadsafe(answer))
+    _begin(stamping)
+    await asyncio.wait([ended], timeout=stamping.limit_s)
+    return stamping.failure()
 
 
 def stamp_all_blocking(fences: tuple[Fence, ...], tenure: Hold) -> NotStamped | None:
     """The same for a thread."""
     if not fences:
         return None
-    limit_s = _limit_s(tenure)
-    try:
-        failure = _begun(fences, tenure).result(limit_s)
-    except TimeoutError:
-        failure = _late(tenure, limit_s)
-    return failure if tenure.is_valid() else None
+    bell = Bell()
+    stamping = _Stamping(fences, tenure, bell.ring)
+    _begin(stamping)
+    bell.wait_for(lambda: stamping.outcome, stamping.limit_s)
+    return stamping.failure()
 
 
 def _limit_s(tenure: Hold) -> float:
@@ -87,40 +102,107 @@ def _limit_s(tenure: Hold) -> float:
     return min(LIMIT_S, tenure.remaining() / 2)
 
 
-def _begun(fences: tuple[Fence, ...], tenure: Hold) -> Future[NotStamped | None]:
-    future: Future[NotStamped | None] = Future()
-    future.set_running_or_notify_cancel()  # what was begun goes on to its end, whoever waits for it
-    if not _stuck.acquire(blocking=False):
-        detail = f"{MOST_STUCK} earlier tries hang in a fence; look at its disk"
-        future.set_result(NotStamped(tenure.election, tenure.token, detail))
-        return future
+class _Stamping:
+    """The stamping of one tenure's fences: it waits for a thread, has one, and comes to something."""
 
-    def work() -> None:
+    def __init__(self, fences: tuple[Fence, ...], tenure: Hold, tell: Callable[[], object]) -> None:
+        self.tenure = tenure
+        self.limit_s = _limit_s(tenure)
+        self.outcome: list[NotStamped | None] = []
+        """What it came to, once it has."""
+        self._fences = fences
+        self._tell = tell
+        self._end_s = time.monotonic() + self.limit_s
+
+    def is_late(self) -> bool:
+        """Whether its time is over, so that nobody waits for it any more."""
+        return time.monotonic() >= self._end_s
+
+    def run(self) -> None:
+        """Stamp them, on a thread of its own."""
+        outcome = _stamped(self._fences, self.tenure)
+        with _lock:
+            _running.discard(self)
+        _begin_waiting()
+        self.end(outcome)
+
+    def end(self, outcome: NotStamped | None) -> None:
+        """It came to this; who waits is told."""
+        self.outcome.append(outcome)
         try:
-            failure = _stamped(fences, tenure)
-        finally:
-            _stuck.release()
-        future.set_result(failure)
+            self._tell()
+        except RuntimeError:  # the loop of who waited is closed
+            return
 
-    threading.Thread(target=work, name=f"tenure-stamp-{tenure.election}", daemon=True).start()
-    return future
+    def failure(self) -> NotStamped | None:
+        """What went wrong by now, if something did while the tenure was valid."""
+        failure = self.outcome[0] if self.outcome else _late(self.tenure, self.limit_s)
+        return failure if self.tenure.is_valid() else None
+
+
+def _begin(stamping: _Stamping) -> None:
+    with _lock:
+        is_refused = sum(other.is_late() for other in _running) >= MOST_STUCK
+        if not is_refused:
+            _waiting.append(stamping)
+    if is_refused:
+        detail = f"{MOST_STUCK} earlier tries hang in a fence; look at its disk"
+        stamping.end(NotStamped(stamping.tenure.election, stamping.tenure.token, detail))
+    else:
+        _begin_waiting()
+
+
+def _begin_waiting() -> None:
+    """Begin those that wait for a thread, as far as there are threads."""
+    while (stamping := _next()) is not None:
+        name = f"tenure-stamp-{stamping.tenure.election}"
+        try:
+            threading.Thread(target=stamping.run, name=name, daemon=True).start()
+        except BaseException as error:
+            with _lock:
+                _running.discard(stamping)
+            stamping.end(_failed(stamping.tenure, f"no thread could be begun ({_text(error)})", error))
+            if not isinstance(error, RuntimeError):  # it is not ours: a signal's
+                raise
+
+
+def _next() -> _Stamping | None:
+    with _lock:
+        while _waiting and len(_running) < MOST_THREADS:
+            stamping = _waiting.popleft()
+            if not stamping.is_late():
+                _running.add(stamping)
+                return stamping
+    return None
 
 
 def _stamped(fences: tuple[Fence, ...], tenure: Hold) -> NotStamped | None:
     for fence in fences:
         try:
-            fence.stamp(tenure.token, tenure.election)
+            answer: object = fence.stamp(tenure.token, tenure.election)  # type: ignore[func-returns-value]  # a stranger may return something
         except StaleToken as error:
             return _failed(
                 tenure,
-                f"{fence!r} has seen token {error.highest} already. Either a newer leader is there, or the election "
-                "was wiped or restored and gives old tokens again: then lift them, tenure doctor "
+                f"{_text(fence)} has seen token {error.highest} already. Either a newer leader is there, or the "
+                "election was wiped or restored and gives old tokens again: then lift them, tenure doctor "
                 f"{tenure.election} --floor {error.highest}",
                 error,
             )
         except BaseException as error:  # noqa: BLE001  whatever a fence raises, it was not stamped; the caller is told
-            return _failed(tenure, f"{fence!r} failed with {type(error).__name__}: {error}", error)
+            return _failed(tenure, f"{_text(fence)} failed with {type(error).__name__}: {_text(error, str)}", error)
+        if inspect.isawaitable(answer):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            return NotStamped(tenure.election, tenure.token, f"{_text(fence)}: {_NOT_AWAITED}")
     return None
+
+
+def _text(thing: object, to_text: Callable[[object], str] = repr) -> str:
+    """How a stranger's object says what it is; its class where it cannot."""
+    try:
+        return to_text(thing)
+    except BaseException:  # noqa: BLE001  what is wrong is told all the same
+        return f"<{type(thing).__name__}>"
 
 
 def _failed(tenure: Hold, detail: str, cause: BaseException) -> NotStamped:
