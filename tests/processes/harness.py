@@ -143,6 +143,7 @@ class Trial(Scene):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.place = folder / "elections"
+        self.scheme, self.query = "file", ""
         self.book = folder / "book.jsonl"
         self.talk = folder / "talk"
         self.armed = folder / "armed"
@@ -156,7 +157,7 @@ class Trial(Scene):
     @property
     def url(self) -> str:
         """Where the election is."""
-        return self.place.as_uri()
+        return self.place.as_uri().replace("file", self.scheme, 1) + self.query
 
     @property
     def directory(self) -> Path:

@@ -42,7 +42,13 @@ class Show:
             self.standby = before
         else:
             self.standby = self._start()
-        until(lambda: self.trial.standing() == 1, "there is a standby again")
+
+        def is_manned() -> bool:
+            if self.standby.process.poll() is not None:  # it gave its tenure back, and ended a moment after that
+                self.standby = self._start()
+            return self.trial.standing() == 1
+
+        until(is_manned, "there is a standby again")
 
 
 class Run:

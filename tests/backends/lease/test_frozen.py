@@ -43,7 +43,8 @@ MODULES = [
     ),
 ]
 """All whose code a step of this backend runs."""
-NO_CALLS = {"fsencode", "fsdecode", "strerror", "geteuid", "getpid", "urandom", "pidfd_open", "PathLike", "path"}
+NO_CALLS = {"fsencode", "fsdecode", "strerror", "geteuid", "getpid", "major", "minor", "urandom", "pidfd_open",
+            "PathLike", "path"}  # fmt: skip  # as above
 """What is called by the name of `os` and changes or asks nothing that another process could change meanwhile."""
 
 
