@@ -26,11 +26,15 @@ KILLS = 200
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_candidate_killed_at_a_step_is_followed_by_the_next(trial: Trial, step: str) -> None:
-    """Before and after each step of winning, leading and letting go: the next in the queue leads, with a new token."""
+    """Before and after each step of winning, leading and letting go: the next in the queue leads, with a new token.
+
+    The doomed one wins with a token that was reserved for it, and writes one for its successor while it leads.
+    """
+    hold_s = 10.0 if step in {"write_token", "sync_token"} else 0.01
     for when in ("before", "after"):
         leader = trial.candidate(f"leader-{when}")
         trial.until_led(leader.name)
-        doomed = trial.candidate(f"doomed-{when}", faults=[[step, when, 1, signal.SIGKILL]], rounds=1, hold_s=0.01)
+        doomed = trial.candidate(f"doomed-{when}", faults=[[step, when, 1, signal.SIGKILL]], rounds=1, hold_s=hold_s)
         trial.until_standing(1)
         heir = trial.candidate(f"heir-{when}")
         trial.until_standing(2)

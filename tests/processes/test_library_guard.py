@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,9 +87,9 @@ def test_a_guarded_leader_that_is_well_renews_and_leaves(run: Callable[..., Prog
     until(lambda: is_gone(guardian), "the guardian's end")
 
 
-@pytest.mark.parametrize("how", ["blocks_the_loop", "holds_the_gil", "swallows_the_loss", "never_ends"])
+@pytest.mark.parametrize("how", ["blocks_the_loop", "holds_the_gil", "swallows_the_loss", "never_ends", "execs"])
 def test_L8_work_that_will_not_stop_is_killed_at_the_hard_deadline(how: str, run: Callable[..., Program]) -> None:
-    """Whatever it does with the loop, the interpreter's lock or its cancellation."""
+    """Whatever it does with the loop, the interpreter's lock, its cancellation or its program."""
     program = run(how, guard="process", **({"stall_after": 0.4} if how == "never_ends" else {}))
     program.line("leading")
 
@@ -110,10 +113,24 @@ def test_a_guardian_that_was_stopped_is_continued_and_kills_nobody(run: Callable
     program.line("leading")
     guardian = guardian_of(program)
     assert send(guardian, signal.SIGSTOP)
+    until(lambda: is_stopped(guardian), "that it stops")
     until(lambda: not is_stopped(guardian), "that it goes on")
 
     assert program.end() == 0
     assert program.lines[-1] == "left"
+
+
+def test_a_guardian_that_was_stopped_ends_with_its_process(run: Callable[..., Program]) -> None:
+    """Nobody is left who could continue it: the kernel does, because its process group has become an orphan."""
+    program = run("healthy", guard="process")
+    program.line("leading")
+    guardian = guardian_of(program)
+    program.signal(signal.SIGSTOP)  # else it would continue its guardian
+    assert send(guardian, signal.SIGSTOP)
+    program.signal(signal.SIGKILL)
+
+    assert program.end() == -signal.SIGKILL
+    until(lambda: is_gone(guardian), "the guardian's end")
 
 
 def test_a_forked_child_has_a_guardian_of_its_own(run: Callable[..., Program]) -> None:
@@ -143,6 +160,95 @@ def test_an_interpreter_that_cannot_be_started_is_said(monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.executable", "/nowhere")
     with pytest.raises(ConfigurationError, match="could not start /nowhere"):
         own.OwnGuardian.current()
+
+
+APPLICATION = """#!{python}
+import os, sys
+sys.executable, sys.frozen = {path!r}, {frozen}
+with open({path!r} + ".starts", "a+") as starts:
+    starts.write("started\\n")
+    starts.seek(0)
+    if len(starts.readlines()) > 3:
+        sys.exit("a chain")
+from tenure.errors import ConfigurationError
+from tenure.supervise.own import OwnGuardian
+try:
+    OwnGuardian.current()
+except ConfigurationError as error:
+    sys.exit(str(error))
+"""
+"""A program that is its own `sys.executable`, as one made by PyInstaller or Nuitka; so a chain of them ends here."""
+
+
+@pytest.mark.parametrize(
+    ("frozen", "starts", "why"), [(True, 1, "a frozen"), (False, 2, "did not run as its guardian")]
+)
+def test_an_application_that_is_its_own_interpreter_starts_no_chain(
+    tmp_path: Path, frozen: bool, starts: int, why: str
+) -> None:
+    """Where it does not say that it is frozen it is started once more, as a guardian, and that one starts none."""
+    path = tmp_path / "app"
+    path.write_text(APPLICATION.format(python=sys.executable, path=str(path), frozen=frozen), encoding="utf-8")
+    path.chmod(0o755)
+
+    ended = subprocess.run([path], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+    assert (ended.returncode, why in ended.stderr) == (1, True), ended.stderr
+    assert (tmp_path / "app.starts").read_text(encoding="utf-8").count("started") == starts
+
+
+STRANGER = """#!{python}
+import os, subprocess, sys, time
+with open({path!r} + ".child", "w") as said:
+    said.write(str(subprocess.Popen(["sleep", "300"]).pid))
+os.close(int(sys.argv[3]))  # the channel: nobody waits for it any longer
+time.sleep(300)
+"""
+
+
+def test_a_program_that_is_no_interpreter_is_killed_with_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not asked to do its work, and may have begun."""
+    path = tmp_path / "app"
+    path.write_text(STRANGER.format(python=sys.executable, path=str(path)), encoding="utf-8")
+    path.chmod(0o755)
+    monkeypatch.setattr(own.OwnGuardian, "_current", None)
+    monkeypatch.setattr("sys.executable", str(path))
+
+    with pytest.raises(ConfigurationError, match="did not run as its guardian"):
+        own.OwnGuardian.current()
+
+    child = stat(int((tmp_path / "app.child").read_text(encoding="utf-8")))
+    assert child is None or not child.is_living
+
+
+def test_where_no_interpreter_can_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in `sys` may be nothing, and descriptors may run out."""
+    monkeypatch.setattr(own.OwnGuardian, "_current", None)
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.executable", None)
+        with pytest.raises(ConfigurationError, match=r"sys\.executable does not say"):
+            own.OwnGuardian.current()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(ConfigurationError, match="Too many open files"):
+            own.OwnGuardian.current()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_stands_in_the_search_path_besides_paths_is_passed_over() -> None:
+    """As the import system passes it over."""
+    code = """
+import sys
+sys.path.insert(0, None)
+from tenure.supervise.own import OwnGuardian
+print(OwnGuardian.current().is_alive())
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert (ended.stdout, ended.returncode) == ("True\n", 0), ended.stderr
 
 
 # ------------------------------------------------------------------------------- without a guard: what is promised then
