@@ -271,6 +271,20 @@ def test_L34_after_a_wipe_nobody_who_knows_better_wins_for_the_longest_lease(tmp
     assert not won.granted.clean
 
 
+def test_a_wipe_is_waited_out_by_who_has_seen_no_lease_but_its_own(tmp_path: Path) -> None:
+    """The first leader did not look while the second one led, so it knows of no lease that could still run (L34)."""
+    clock = ManualClock()
+    first = Party(tmp_path, clock)
+    first.win().tenure.close(clean=True)
+    second = Party(tmp_path, clock).win()
+    for path in (tmp_path / ELECTION / "tenures").iterdir():
+        path.unlink()
+
+    assert isinstance(first.campaign(), Declined), f"tenure {second.granted.token} may still be led"
+    clock.advance(LEASE_S)
+    assert isinstance(first.campaign(), Victory)
+
+
 def test_a_damaged_tenure_elects_nobody(tmp_path: Path) -> None:
     """Nobody knows whether its holder leads, nor for how long."""
     clock = ManualClock()

@@ -205,7 +205,8 @@ class Contest:
             self._seen.note(self.place.election, found.top)
 
     def _restored_ns(self) -> int:
-        return LONG_AGO_NS if self._missed_ns is None else self._missed_ns + self._sightings.longest_ns
+        longest_ns = max(self._sightings.longest_ns, self._lease_ns)  # its own: who led first saw no other
+        return LONG_AGO_NS if self._missed_ns is None else self._missed_ns + longest_ns
 
     def _hold_s(self, last: Stamp | None) -> float | None:
         """How long to hold back for the one in whose favour the last leader stepped down."""
