@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,3 +67,10 @@ def test_what_cannot_be_stamped_is_refused_where_it_is_written(stage: Stage, fro
         getattr(stage, front)(fences=[object()])
     with pytest.raises(ConfigurationError, match=r"fences=\[\.\.\.\] takes"):
         getattr(stage, front)(fences=FenceGate())
+
+
+@pytest.mark.parametrize("path", [5, b"/tmp/x", "/tmp/a\0b", "", Path("/tmp/a\0b"), True], ids=repr)  # noqa: S108  never made
+def test_a_gate_is_given_a_path_or_nothing(path: Any) -> None:
+    """Nothing is guessed: the empty text would be the working directory, whichever that is."""
+    with pytest.raises(ConfigurationError, match=r"FenceGate\(path\) takes the path of a directory"):
+        FenceGate(path)

@@ -26,7 +26,8 @@ class FenceGate:
     `path` is a directory on a local disk, made where it is missing, with one file for each election: every process of
     this host that names it shares the gate, and its marks outlive them and a power cut. None: this process only, and
     forgotten with it; right inside the one server that all acts go through. `wait` is how long an act waits for older
-    ones to end, in seconds, or text such as "500ms". Raises BackendRefused where the file system's locks are none.
+    ones to end, in seconds, or text such as "500ms". Raises BackendRefused where the file system's locks are none, and
+    ConfigurationError for what is no path.
 
     Once a token was stamped or asked to be admitted no act of the same election with a smaller one *begins*, and an act
     does not begin while one with a smaller token is inside. Acts with the same token run beside one another.
@@ -38,7 +39,7 @@ class FenceGate:
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, wait: float | str = 10) -> None:
         self.wait_s = seconds(wait)
-        self._marks: Marks = MemoryMarks() if path is None else FileMarks(os.fspath(path))
+        self._marks: Marks = MemoryMarks() if path is None else FileMarks(_directory(path))
 
     def admit(self, bearer: Hold | int, election: str | None = None) -> Admission:
         """An act under the token of `bearer`: a tenure, or a token and the name of its election; not begun yet.
@@ -67,6 +68,16 @@ class FenceGate:
     def highest(self, election: str) -> int:
         """The greatest token seen of an election; 0 if there was none."""
         return self._marks.highest(election)
+
+
+def _directory(path: object) -> str:
+    """The path as text; ConfigurationError where it names no directory."""
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ConfigurationError(
+            f"FenceGate(path) takes the path of a directory (text or Path), or None for this process only, not {path!r}"
+        )
+    return text
 
 
 class Admission:
