@@ -53,6 +53,13 @@ def test_what_is_no_address_is_refused_with_examples(address: str) -> None:
         listen(address)
 
 
+@pytest.mark.parametrize("address", ["..:80", ".a:80", "[...]:0", f"{'a' * 70}:80", "a\0b:80", "\ud800:80"])
+def test_what_can_be_no_hosts_name_is_refused(address: str) -> None:
+    """An empty label, one that is too long, and what is no text; the resolver is never asked."""
+    with pytest.raises(ConfigurationError, match=r"no host is found for .* give its address"):
+        listen(address)
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [

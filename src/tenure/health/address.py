@@ -28,8 +28,9 @@ def listen(address: str) -> socket.socket:
         found = socket.getaddrinfo(
             match["six"] or match["host"], int(match["port"]), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-    except OSError as error:
-        raise ConfigurationError(f"no host is found for {address!r} ({error.strerror}); give its address") from error
+    except (OSError, ValueError) as error:  # a name that is no name at all cannot even be encoded
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"no host is found for {address!r} ({why}); give its address") from error
     family, kind, protocol, _, where = found[0]
     listener = socket.socket(family, kind, protocol)
     try:
