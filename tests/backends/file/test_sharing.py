@@ -78,6 +78,18 @@ def test_a_group_that_is_not_handed_on_gets_nothing(place: Path) -> None:
     assert not any(mode & 0o022 for mode in modes(place / "job").values())
 
 
+@pytest.mark.parametrize("scheme", ["file", "lease"])
+def test_what_all_others_may_their_makers_group_may_too(place: Path, scheme: str) -> None:
+    """The kernel asks the group's bits of its members, and nothing of the others' bits."""
+    place.chmod(0o757)
+    with umask(0o077):
+        assert tenure("run", "-q", "job", "--at", f"{scheme}://{place}", "--", "true").code == 0
+
+    found = modes(place / "job")
+    assert {name: mode for name, mode in found.items() if mode & 0o070 != (mode & 0o007) << 3} == {}
+    assert found["candidates"] & 0o077 == 0o077
+
+
 def test_a_directory_of_one_user_stays_that_users(place: Path) -> None:
     """Where nobody else may write the root, the umask counts as ever."""
     place.chmod(0o755)

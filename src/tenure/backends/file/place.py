@@ -74,12 +74,14 @@ class Place:
     def _share(self, fd: int) -> None:
         """The same for a file or directory. Who takes part is said by the root's mode, once, and by nobody's umask.
 
-        The root's sticky bit is not taken over: everybody must be able to remove the files of the dead.
+        What all others may, the file's group may too: of its members the kernel asks nothing else. The root's sticky
+        bit is not taken over: everybody must be able to remove the files of the dead.
         """
         if self.private:
             return
         root, ours = os.stat(self.root), os.fstat(fd)
         writers = root.st_mode & (stat.S_IWOTH | (stat.S_IWGRP if ours.st_gid == root.st_gid else 0))
+        writers |= (writers & stat.S_IWOTH) << 3
         bits = writers | writers << 1 | (writers >> 1 if stat.S_ISDIR(ours.st_mode) else 0)
         if bits & ~ours.st_mode and ours.st_uid == os.geteuid():
             os.fchmod(fd, stat.S_IMODE(ours.st_mode) | bits)
