@@ -14,6 +14,7 @@ The driver's duties:
     leave in their order where the model says that links keep it.
  6. Lose, repeat, delay and reorder messages only as the model allows, and alter none.
  7. Forget, when the node crashes, everything but the records that were durable.
+ 8. Suspect none but members that it was told of; in each life all count as trusted until the detector says otherwise.
 
 Time comes in as an argument, and chance from the `Random` by `random()` and `getrandbits()` alone, whose values Python
 promises across versions: the same events give the same effects, on every machine.
@@ -22,17 +23,26 @@ promises across versions: the same events give the same effects, on every machin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from random import Random
 from typing import ClassVar
 
 from tenure.core.effects import Effect
-from tenure.core.events import Event, Message, NodeId, Record
+from tenure.core.events import Event, Message, NodeId, Persisted, Received, Record, Started
 from tenure.core.model import FaultModel, Guarantee
+from tenure.durations import NEVER_NS
 from tenure.errors import TenureError
+
+NEW = "new"
+"""The role of an elector that has not been given Started yet, whatever the algorithm."""
 
 
 class Elector(ABC):
-    """One node's part in an election algorithm. Subclasses are pure: see the head of this file."""
+    """One node's part in an election algorithm. Subclasses are pure: see the head of this file.
+
+    `me` is this node, `members` are all as far as it is known (itself or not), `chance` is the node's own. A subclass
+    takes these three first, and its settings, all with defaults, behind them.
+    """
 
     name: ClassVar[str]
     """The textbook name, as the command line takes it."""
@@ -52,18 +62,62 @@ class Elector(ABC):
     term: int
     """The round it is in; 0 before the first, and always where the algorithm has no rounds."""
 
+    def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random) -> None:
+        self.me = me
+        self.members = {me, *members}
+        self.chance = chance
+        self.wake_ns = NEVER_NS
+        self.role = NEW
+        self.leader = None
+        self.term = 0
+
     @abstractmethod
     def handle(self, event: Event, now_ns: int) -> Sequence[Effect]:
         """Take in what happened at `now_ns`, and return what is to be done about it, in order.
 
-        Raises UnexpectedMessage for a message that is none of this algorithm's, and changes nothing then.
+        Raises, and then has changed nothing: UnexpectedMessage for a message that no node of this algorithm sends to
+        this one, DutyBroken where the driver is at fault, WishRefused for an Asked that the algorithm cannot honour.
         """
+
+    def _admit(self, event: Event) -> None:
+        """Refuse what no driver and no peer of this algorithm would give; every `handle` calls this first."""
+        match event:
+            case Started(durable=record):
+                if self.role != NEW:
+                    raise DutyBroken(1, "Started came twice; each life has an elector of its own")
+                if record is not None and type(record) not in self.records:
+                    raise DutyBroken(1, f"{type(record).__name__} is no record of {self.name}")
+            case _ if self.role == NEW:
+                raise DutyBroken(1, f"{type(event).__name__} came before Started")
+            case Persisted() if not self.records:
+                raise DutyBroken(4, f"{self.name} makes nothing durable, and was told that something is")
+            case Received(sender=sender, message=message):
+                if sender == self.me:
+                    raise DutyBroken(6, f"node {sender} was given a message of its own; it sends itself none")
+                if type(message) not in self.messages:
+                    raise UnexpectedMessage(sender, message, f"which is no message of {self.name}")
+            case _:
+                return
 
 
 class UnexpectedMessage(TenureError):
-    """A message that no node of this algorithm sends. Close the connection to that peer, it speaks something else."""
+    """A message that no node of this algorithm sends to this one. Close the connection to that peer: it speaks
+    something else, or has the same number as another.
+    """
 
-    def __init__(self, sender: NodeId, message: Message) -> None:
-        super().__init__(f"node {sender} sent {type(message).__name__}, which is no message of this algorithm")
+    def __init__(self, sender: NodeId, message: Message, why: str) -> None:
+        super().__init__(f"node {sender} sent {type(message).__name__}, {why}; close the connection to it")
         self.sender = sender
         self.message = message
+
+
+class DutyBroken(TenureError):
+    """The driver did what its duty of this number (see the head of `elector`) rules out: mend the driver."""
+
+    def __init__(self, duty: int, what: str) -> None:
+        super().__init__(f"{what} (the driver's duty {duty})")
+        self.duty = duty
+
+
+class WishRefused(TenureError):
+    """The algorithm cannot step down, or not in favour of that node. It leads on; the message says what would help."""

@@ -1,0 +1,270 @@
+"""What every elector keeps to, whatever its algorithm: see the contract in `tenure.core.elector`."""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tenure.algorithms.bully import Bully
+from tenure.algorithms.ring import Ring
+from tenure.core.codec import Codec
+from tenure.core.effects import Effect, Recognised, Send
+from tenure.core.elector import DutyBroken, Elector, UnexpectedMessage, WishRefused
+from tenure.core.events import (
+    Asked,
+    Event,
+    Joined,
+    Left,
+    Message,
+    Persisted,
+    Received,
+    Record,
+    Started,
+    Suspected,
+    Trusted,
+    Woke,
+)
+from tenure.durations import NEVER_NS
+
+ELECTORS: tuple[type[Elector], ...] = (Bully, Ring)
+ROOT = Path(__file__).resolve().parents[2]
+NODES = range(1, 6)
+ME = 3
+STEPS = 150
+every_elector = pytest.mark.parametrize("kind", ELECTORS, ids=lambda kind: kind.name)
+
+
+class Foreign(Message, frozen=True):
+    """Of no algorithm."""
+
+
+class ForeignRecord(Record, frozen=True):
+    """Of no algorithm."""
+
+
+def make(kind: type[Elector], seed: int = 0) -> Elector:
+    """The third of five nodes, before it starts."""
+    return kind(ME, NODES, random.Random(seed))
+
+
+def state(elector: Elector) -> str:
+    """All that an elector knows, but for what its last call gave back."""
+    known = {name: value for name, value in vars(elector).items() if name not in {"chance", "_effects"}}
+    return repr({name: sorted(value) if isinstance(value, set) else value for name, value in known.items()})
+
+
+def any_event(kind: type[Elector], chance: random.Random) -> Event:
+    """One that a driver may give, with any message of the algorithm from any node."""
+    peer = 1 + int(chance.random() * 7)
+    message_type = kind.messages[int(chance.random() * len(kind.messages))]
+    fields = msgspec.structs.fields(message_type)
+    message = message_type(*(1 + int(chance.random() * 7) for _ in fields))
+    given_events: Sequence[Event] = (
+        *(Received(peer, message) for _ in range(5)),
+        Woke(),
+        Suspected(peer),
+        Trusted(peer),
+        Joined(peer),
+        Left(peer) if peer != ME else Woke(),
+        Asked(peer),
+        Persisted(1),
+    )
+    return given_events[int(chance.random() * len(given_events))]
+
+
+def walk(kind: type[Elector], seed: int, steps: int = STEPS) -> list[tuple[str, str]]:
+    """One elector through any events: each with what it answered, or the typed error with which it refused."""
+    chance, elector, now_ns = random.Random(seed), make(kind, seed), 0
+    told = [("Started", str(elector.handle(Started(), now_ns)))]
+    for _ in range(steps):
+        event = any_event(kind, chance)
+        now_ns = elector.wake_ns if chance.random() < 0.2 and elector.wake_ns < NEVER_NS else now_ns + 10**7
+        before = state(elector)
+        try:
+            answer: Sequence[Effect] | str = elector.handle(event, now_ns)
+        except (UnexpectedMessage, DutyBroken, WishRefused) as refusal:
+            assert state(elector) == before, f"{event} was refused and changed something"
+            answer = repr(refusal)
+        told.append((f"{elector.role} {event}", str(answer)))
+    return told
+
+
+@every_elector
+def test_every_event_in_every_role_is_answered_or_refused(kind: type[Elector]) -> None:
+    """Nothing but the three typed errors is raised, and what is refused has changed nothing."""
+    met = {told.split(" ", 1)[0] for seed in range(100) for told, _ in walk(kind, seed)}
+    assert met - {"Started"} >= {role.value for role in type(_begun(kind).role)} - {"new", "gone"}  # type: ignore[attr-defined]  # every algorithm's roles are an enum
+
+
+@every_elector
+@given(seed=st.integers(min_value=0))
+@settings(max_examples=60, deadline=None, database=None)
+def test_the_same_events_give_the_same_effects(kind: type[Elector], seed: int) -> None:
+    """Twice, with the same chance."""
+    assert walk(kind, seed, 60) == walk(kind, seed, 60)
+
+
+@every_elector
+def test_the_hash_seed_changes_nothing(kind: type[Elector]) -> None:
+    """Under every PYTHONHASHSEED."""
+    program = "import hashlib\nfrom tests.contracts.test_electors import *\n"
+    program += f"walks = [walk(ELECTORS[{ELECTORS.index(kind)}], seed) for seed in range(10)]\n"
+    program += "print(hashlib.sha256(repr(walks).encode()).hexdigest())"
+    printed = {_printed(program, hash_seed) for hash_seed in ("0", "1", "4242")}
+    assert len(printed) == 1
+
+
+@every_elector
+def test_state_is_bounded(kind: type[Elector]) -> None:
+    """Ten thousand events about seven nodes leave no more behind than two hundred do."""
+    sizes = []
+    for steps in (200, 10_000):
+        chance, elector = random.Random(1), make(kind)
+        elector.handle(Started(), 0)
+        for step in range(steps):
+            try:
+                elector.handle(any_event(kind, chance), step * 10**7)
+            except (UnexpectedMessage, DutyBroken, WishRefused):
+                continue
+        sizes.append(sum(len(value) for value in vars(elector).values() if isinstance(value, set | dict | list)))
+    assert sizes[1] <= sizes[0] + 30
+
+
+@every_elector
+def test_a_foreign_message_is_refused_and_changes_nothing(kind: type[Elector]) -> None:
+    """Close the connection: the error names who sent it."""
+    elector = _begun(kind)
+    before = state(elector)
+
+    with pytest.raises(UnexpectedMessage, match="node 2 sent Foreign") as refusal:
+        elector.handle(Received(2, Foreign()), 1)
+
+    assert (refusal.value.sender, state(elector)) == (2, before)
+
+
+@every_elector
+@pytest.mark.parametrize(
+    ("events", "duty"),
+    [
+        ([Woke()], 1),
+        ([Started(), Started()], 1),
+        ([Started(ForeignRecord())], 1),
+        ([Started(), Persisted(1)], 4),
+        ([Started(), Received(ME, Foreign())], 6),
+    ],
+    ids=["before Started", "twice", "a foreign record", "nothing was to be made durable", "from itself"],
+)
+def test_a_driver_that_breaks_a_duty_is_told_which(kind: type[Elector], events: list[Event], duty: int) -> None:
+    """The number is that of the list in `elector`."""
+    elector = make(kind)
+    for event in events[:-1]:
+        elector.handle(event, 0)
+    before = state(elector)
+
+    with pytest.raises(DutyBroken) as broken:
+        elector.handle(events[-1], 0)
+
+    assert (broken.value.duty, state(elector)) == (duty, before)
+
+
+@every_elector
+@given(seed=st.integers(min_value=0))
+@settings(max_examples=60, deadline=None, database=None)
+def test_wake_ns_is_honest(kind: type[Elector], seed: int) -> None:
+    """Woke before it changes nothing; Woke at it does what was due, so that it is later afterwards."""
+    chance, elector, now_ns = random.Random(seed), make(kind), 0
+    elector.handle(Started(), now_ns)
+    for _ in range(60):
+        if elector.wake_ns < NEVER_NS:
+            assert elector.wake_ns > now_ns
+            early = copy.deepcopy(elector)
+            assert list(early.handle(Woke(), elector.wake_ns - 1)) == []
+            assert state(early) == state(elector)
+            now_ns = elector.wake_ns
+            elector.handle(Woke(), now_ns)
+            assert elector.wake_ns > now_ns
+        try:
+            elector.handle(any_event(kind, chance), now_ns)
+        except (UnexpectedMessage, DutyBroken, WishRefused):
+            continue
+
+
+@every_elector
+@given(seed=st.integers(min_value=0))
+@settings(max_examples=60, deadline=None, database=None)
+def test_effects_are_consistent(kind: type[Elector], seed: int) -> None:
+    """Nobody sends to itself; what is sent is of the algorithm and fits its codec; Recognised tells each change."""
+    chance, elector, now_ns = random.Random(seed), make(kind), 0
+    codec: Codec[Any] = Codec(kind.messages)
+    recognised = elector.leader
+    for event in (Started(), *(any_event(kind, chance) for _ in range(60))):
+        now_ns += 10**8
+        try:
+            effects = elector.handle(event, now_ns)
+        except (UnexpectedMessage, DutyBroken, WishRefused):
+            continue
+        for effect in effects:
+            match effect:
+                case Send(to=to, message=message):
+                    assert to != ME
+                    assert codec.decode(codec.encode(message)) == message
+                case Recognised(leader=leader, term=term):
+                    assert leader != recognised
+                    assert term <= elector.term
+                    recognised = leader
+                case _:
+                    raise AssertionError(f"{kind.name} has no authority and keeps nothing durable: {effect}")
+        assert elector.leader == recognised
+
+
+@every_elector
+def test_who_has_left_is_silent(kind: type[Elector]) -> None:
+    """It recognises nobody, and answers nothing any more."""
+    elector = _begun(kind)
+    elector.handle(Left(ME), 1)
+    assert (elector.leader, elector.wake_ns) == (None, NEVER_NS)
+
+    chance = random.Random(1)
+    for _ in range(100):
+        event = any_event(kind, chance)
+        if not isinstance(event, Received | Persisted):
+            assert list(elector.handle(event, 2)) == []
+
+
+@every_elector
+def test_a_leader_refuses_a_wish_that_it_cannot_honour(kind: type[Elector]) -> None:
+    """Who is alone leads; asked to step down it says why it does not, and leads on."""
+    elector = kind(ME, (ME,), random.Random(1))
+    elector.handle(Started(), 0)
+    if elector.wake_ns < NEVER_NS:
+        elector.handle(Woke(), elector.wake_ns)
+    assert elector.leader == ME
+
+    with pytest.raises(WishRefused, match="take the node out"):
+        elector.handle(Asked(), 10**12)
+
+    assert elector.leader == ME
+
+
+def _begun(kind: type[Elector]) -> Elector:
+    elector = make(kind)
+    elector.handle(Started(), 0)
+    return elector
+
+
+def _printed(program: str, hash_seed: str) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout
