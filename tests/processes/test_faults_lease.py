@@ -20,10 +20,11 @@ def pair(trial: Trial, request: pytest.FixtureRequest) -> tuple[Run, Run]:
     """Two wrappers on `lease://` with jobs of one kind: the first leads, the second stands by."""
     trial.scheme, trial.query = "lease", "?lease=1s"
     words = str(request.param).split()
-    runs = Run(trial, "run1", *words, options=()), Run(trial, "run2", *words, options=())
-    leading = "run1" if trial.until_led() and trial.opened()[-1].candidate == "run1" else "run2"
+    leading = Run(trial, "run1", *words, options=())
+    trial.until_led(leading.name)
+    standby = Run(trial, "run2", *words, options=())
     trial.until_standing(1)
-    return runs if leading == "run1" else runs[::-1]
+    return leading, standby
 
 
 @pytest.mark.parametrize("pair", KINDS, indirect=True)
