@@ -219,3 +219,25 @@ def test_a_directory_that_a_sweeper_removed_before_it_was_opened_is_made_again(
     assert left == []
     assert holds(file.path, 0, 0)
     file.remove()
+
+
+def test_a_directory_that_a_sweeper_removed_before_its_mode_was_set_is_made_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same one call earlier: of two that start at once neither fails."""
+    left = [1]
+    whole = Path.chmod
+
+    def swept(path: Path, mode: int) -> None:
+        if path.parent == place and left:
+            left.pop()
+            path.rmdir()
+        whole(path, mode)
+
+    monkeypatch.setattr(Path, "chmod", swept)
+    file = DeadlineFile.create()
+    file.begin(None)
+
+    assert left == []
+    assert holds(file.path, 0, 0)
+    file.remove()

@@ -72,8 +72,9 @@ class DeadlineFile:
             _sweep(place)
             while True:
                 directory = place / f"{os.getpid()}-{os.urandom(4).hex()}"  # the pid is for the reader's eye only
-                _make_private(directory)
+                directory.mkdir(0o700)
                 try:
+                    directory.chmod(0o700)  # whatever the umask is
                     lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 except FileNotFoundError:  # a sweeper was faster still
                     continue
