@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from contextlib import suppress
 
@@ -15,6 +16,10 @@ from tenure.durations import NS_PER_S
 from tenure.keeper import Keeper
 from tenure.lag import lags
 from tests.election.stage import LIMIT_S, InThread, Stage, hear, until, wait_until
+from tests.metrics.stand_in import value
+from tests.tidy.tree import ROOT
+
+ALERTS = ROOT / "docs" / "operations" / "tenure-alerts.yml"
 
 
 def answered(health: Health, target: str) -> int:
@@ -84,6 +89,31 @@ def test_a_leader_whose_lease_has_run_out_answers_503_though_nobody_has_told_it(
             assert 'tenure_is_leader{election="e",candidate="a"} 0' in health.answer("/metrics").body.decode()
         finally:
             let_go.set()
+
+
+def test_the_alert_for_want_of_a_leader_fires_only_where_somebody_stands(stage: Stage, health: Health) -> None:
+    """Not before the first tenure, not after the last, and not while one leads; but while one waits in vain."""
+
+    (expression,) = re.findall(r"- alert: TenureNobodyLeads\n +expr: >-\n((?: {10}.*\n)+)", ALERTS.read_text("utf-8"))
+    conditions = re.findall(r'max by \(election\) \((\w+)\{election!="_overflow"\}\) == (\d)', expression)
+    assert expression.count("tenure_") == len(conditions) == 2
+
+    def is_true() -> bool:
+        text = health.answer("/metrics").body.decode()
+        return all(value(text, name, election="e") == int(wanted) for name, wanted in conditions)
+
+    async def main() -> None:
+        assert not is_true()
+        async with stage.election().lead():
+            assert not is_true()
+        await until(lambda: not is_true())
+        rival = Candidate(election="e", name="rival", nonce="n", lease_ns=15 * NS_PER_S)
+        assert Keeper.current().call(stage.backend().campaign(rival, once=True), LIMIT_S).result() is not None
+        async with stage.election().stand():
+            await until(is_true)
+        await until(lambda: not is_true())
+
+    asyncio.run(main())
 
 
 def test_a_leader_that_lost_answers_503_at_once_though_its_body_runs_on(stage: Stage, health: Health) -> None:

@@ -76,6 +76,16 @@ def test_who_resigned_leads_no_more_at_once(clock: ManualClock, metrics: Metrics
     assert value(metrics.text(), "tenure_is_leader", **WHO) == 0
 
 
+def test_a_candidate_is_one_only_while_it_stands_or_leads(clock: ManualClock, metrics: Metrics) -> None:
+    """Who has stood once does not stand for ever, though its other numbers stay."""
+    assert value(metrics.text([("e", "a")]), "tenure_is_candidate", **WHO) == 1
+    assert value(metrics.text(), "tenure_is_candidate", **WHO) == 0
+    tenure = held(clock)
+    assert value(metrics.text(), "tenure_is_candidate", **WHO) == 1
+    tenure.resign()
+    assert value(metrics.text(), "tenure_is_candidate", **WHO) == 0
+
+
 def test_a_tenure_without_a_lease_has_no_end(clock: ManualClock, metrics: Metrics) -> None:
     """As under file://."""
     tenure = held(clock, lease_s=None)
@@ -205,7 +215,7 @@ def test_beyond_the_limit_candidates_are_added_up_and_said_to_be(clock: ManualCl
         tenures = [held(clock, candidate=f"c{number}", token=7) for number in range(5)]
         for number in range(4):
             tell(notices.Lost, candidate=f"c{number}", token=7, reason=Reason.EXPIRED, detail="")
-        text = metrics.text()
+        text = metrics.text([("e", f"c{number}") for number in range(4)])
     finally:
         metrics.close()
 
@@ -213,6 +223,7 @@ def test_beyond_the_limit_candidates_are_added_up_and_said_to_be(clock: ManualCl
     assert value(text, "tenure_transitions_total", candidate=OVERFLOW, to="leader") == 3
     assert value(text, "tenure_transitions_total", candidate=OVERFLOW, reason="expired") == 2
     assert value(text, "tenure_is_leader", candidate=OVERFLOW) == 3
+    assert value(text, "tenure_is_candidate", candidate=OVERFLOW) == 2
     assert value(text, "tenure_token", candidate=OVERFLOW) is None
     assert value(text, "tenure_series_overflow") == 1
     assert sum(name == "tenure_leaderless_seconds_total" for name, _ in parsed(text)) == 2

@@ -124,7 +124,8 @@ class Paths:
         aliases = parameters.get("alias", [])
         if set(aliases) - {"client-go"}:
             return _said(400, error="the only alias is client-go", alias=aliases)
-        return Answer(200, CONTENT_TYPE, self.metrics.text(client_go=bool(aliases)).encode())
+        standing = [(seat.holder.election, seat.holder.candidate) for seat in _seats()]
+        return Answer(200, CONTENT_TYPE, self.metrics.text(standing, client_go=bool(aliases)).encode())
 
 
 def _seats() -> set[Seat]:

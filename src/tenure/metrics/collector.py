@@ -9,8 +9,8 @@ Rules of this file (the tests name them):
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator
 
 from tenure import announcer
 from tenure._version import __version__
@@ -69,15 +69,23 @@ class Metrics:
         with self._lock:
             self._drain()
 
-    def text(self, *, client_go: bool = False) -> str:
-        """The answer to a scrape, in the text format; with `client_go` also who leads under client-go's name."""
+    def text(self, standing: Collection[_Key] = (), *, client_go: bool = False) -> str:
+        """The answer to a scrape, in the text format; with `client_go` also who leads under client-go's name.
+
+        `standing`: the election and the candidate of each candidacy that is not over, as the caller sees them now.
+        """
         with self._lock:
             self._drain()
+            for who in standing:
+                self._tally(*who)
+            candidacies = Counter(self._key(*who) for who in standing)
             live: _Live = {}
             for hold in valid_holds():  # rule 1
                 self._tally(hold.election, hold.candidate).opened((hold.election, hold.candidate), hold.token)
                 live.setdefault(self._key(hold.election, hold.candidate), []).append(hold)
-            return render([*self._standing(live), *(self._alias(live) if client_go else ()), *self._counted()])
+            return render(
+                [*self._standing(live, candidacies), *(self._alias(live) if client_go else ()), *self._counted()]
+            )
 
     # Counting
 
@@ -107,7 +115,7 @@ class Metrics:
 
     # Families, in the order in which they are read
 
-    def _standing(self, live: _Live) -> Iterator[Family]:
+    def _standing(self, live: _Live, candidacies: Counter[_Key]) -> Iterator[Family]:
         """What is so at this instant."""
         who = [(key, _labels(key), live.get(key, [])) for key in self._tallies]
         alone = [(labels, holds, self._tallies[key]) for key, labels, holds in who if key[0] != OVERFLOW]
@@ -117,6 +125,15 @@ class Metrics:
             "gauge",
             "1 while this process holds a valid tenure of the election, by the clock at this scrape; else 0.",
             [Sample(labels, len(holds) if key[0] == OVERFLOW else bool(holds)) for key, labels, holds in who],
+        )
+        yield Family(
+            "tenure_is_candidate",
+            "gauge",
+            "1 while this process stands for the election or leads it; 0 once it did, and does not any more.",
+            [
+                Sample(labels, candidacies[key] if key[0] == OVERFLOW else bool(candidacies[key] or holds))
+                for key, labels, holds in who
+            ],
         )
         yield Family(
             "tenure_token",
