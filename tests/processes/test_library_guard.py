@@ -219,8 +219,8 @@ def test_a_program_that_is_no_interpreter_is_killed_with_what_it_started(
     with pytest.raises(ConfigurationError, match="did not run as its guardian"):
         own.OwnGuardian.current()
 
-    child = stat(int((tmp_path / "app.child").read_text(encoding="utf-8")))
-    assert child is None or not child.is_living
+    child = identify(int((tmp_path / "app.child").read_text(encoding="utf-8")))
+    until(lambda: child is None or is_gone(child), "the child's end")
 
 
 def test_where_no_interpreter_can_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

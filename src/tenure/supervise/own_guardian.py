@@ -1,7 +1,8 @@
-"""The process that `own` starts: it ends its parent, and all that this started, when a hard deadline passes.
+"""The process that `own` starts: when a hard deadline passes it ends its parent and the descendants that are left.
 
 It knows each tenure's deadline as its parent told it last, compares CLOCK_BOOTTIME at least twice a second (timers stop
-in suspend), and reads all orders before it judges the clock. It ends with its parent.
+in suspend), and reads all orders before it judges the clock. A parent that has closed the channel, as by `exec`, is
+watched on with the deadlines that it told. It ends with its parent, or when it can hear of no deadline any more.
 """
 
 from __future__ import annotations
@@ -41,13 +42,17 @@ def main() -> None:
     parent = identify(os.getppid())  # only its death gives this process another parent, which the pidfd tells
     if parent is None or _has_ended(pidfd):
         return
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # they are for the parent, whose end ends this
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)  # they are for the parent, whose end ends this; TTOU: it may say why
     set_name("tenure-guardian")
     channel.send(READY)
     missed = _watch(channel, pidfd)
     if missed:
-        _end(parent, pidfd, missed)
+        kill_with_descendants(parent)
+        what = ", ".join(sorted(set(missed)))
+        said = f"tenure: process {parent.pid} passed its hard deadline as leader of {what} and was killed\n"
+        with contextlib.suppress(OSError):  # said afterwards: a full pipe must not keep it from killing
+            os.write(2, said.encode())
 
 
 def _has_ended(pidfd: int) -> bool:
@@ -63,17 +68,24 @@ def _watch(channel: socket.socket, pidfd: int) -> list[str]:
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     poll.register(pidfd, select.POLLIN)
-    while True:
+    hears = True
+    while hears or deadlines:
         wait_ns = min((at_ns for at_ns, _ in deadlines.values()), default=None)
         if wait_ns is not None:
             wait_ns = max(0, min(wait_ns - clock.now_ns(), _PATROL_NS))
         ready = dict(poll.poll(None if wait_ns is None else -(-wait_ns // _NS_PER_MS)))
-        if pidfd in ready or not _heard(channel, deadlines):
+        if pidfd in ready:
             return []
+        if hears and not _heard(
+            channel, deadlines
+        ):  # it may live on: `exec` closes the channel, and so may its program
+            hears = False
+            poll.unregister(channel)
         now_ns = clock.now_ns()
         missed = [election for at_ns, election in deadlines.values() if at_ns <= now_ns]
         if missed:
             return missed
+    return []
 
 
 def _heard(channel: socket.socket, deadlines: dict[int, tuple[int, str]]) -> bool:
@@ -94,23 +106,20 @@ def _heard(channel: socket.socket, deadlines: dict[int, tuple[int, str]]) -> boo
             deadlines[tenure] = (at_ns, packet[_ORDER.size :].decode())
 
 
-def _end(parent: Process, pidfd: int, missed: list[str]) -> None:
-    """SIGKILL to the parent and all its descendants. It is stopped first, so that it forks no more."""
+def kill_with_descendants(root: Process) -> None:
+    """SIGKILL to a process and the descendants that it still has. It is stopped first, so that it forks no more.
+
+    Who lost its parent before is somebody else's descendant by now, and is not found.
+    """
     ended = {identify(os.getpid())}
-    with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(pidfd, signal.SIGSTOP)
+    send(root, signal.SIGSTOP)
     for _ in range(_ROUNDS):
-        if identify(parent.pid) != parent:  # somebody else has ended it: its number may be another's
+        if identify(root.pid) != root:  # somebody else has ended it: its number may be another's
             break
-        found = set(descendants(parent.pid)) - ended
+        found = set(descendants(root.pid)) - ended
         if not found:
             break
         for process in found:
             send(process, signal.SIGKILL)
         ended |= found
-    with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    what = ", ".join(sorted(set(missed)))
-    said = f"tenure: process {parent.pid} passed its hard deadline as leader of {what} and was killed\n"
-    with contextlib.suppress(OSError):  # said afterwards: a full pipe must not keep it from killing
-        os.write(2, said.encode())
+    send(root, signal.SIGKILL)

@@ -114,6 +114,13 @@ def never_ends(url: str) -> None:
         say("lost", lost.reason.value)
 
 
+def execs(url: str) -> None:
+    """Becomes another program, which knows nothing of tenures."""
+    with BlockingElection("e", url, **OPTIONS).lead() as tenure:
+        say("leading", tenure.token)
+        os.execvp("sleep", ["sleep", f"{LONG_S:g}"])  # noqa: S606  the program that takes our place is the test
+
+
 def forks(url: str) -> None:
     """Leads under a guardian; a forked child of it goes its own way."""
     with BlockingElection("e", url, **OPTIONS).lead() as tenure:
