@@ -6,7 +6,7 @@ import os
 
 import msgspec
 
-from tenure.backends.base import Moved
+from tenure.backends.base import TOKEN_LIMIT, Moved
 from tenure.backends.file.place import open_regular
 from tenure.backends.lease import record, stamp
 from tenure.backends.lease.place import LeasePlace
@@ -82,14 +82,14 @@ def survey(
             return Survey()
         sightings.forget(place.election, tokens)
         wanted = [each for each in tokens if (below is None or each < below) and only in (None, each)]
-        found = _look(place, sightings, wanted, details=details)
+        found = _look(place, sightings, wanted, top=tokens[-1] if tokens else 0, details=details)
         if found is not None:
             return found
     raise BackendUnreachable(f"{place.tenures} changes faster than this process can read it; try again later")
 
 
-def _look(place: LeasePlace, sightings: Sightings, tokens: list[int], *, details: bool) -> Survey | None:
-    """None where the last of them was removed meanwhile."""
+def _look(place: LeasePlace, sightings: Sightings, tokens: list[int], *, top: int, details: bool) -> Survey | None:
+    """`tokens` are those to look at, `top` is the last of all. None where the last of them was removed meanwhile."""
     found: list[Found] = []
     for token in reversed(tokens):
         try:
@@ -101,7 +101,7 @@ def _look(place: LeasePlace, sightings: Sightings, tokens: list[int], *, details
         try:
             sight = stamp.read(fd)
             if sight is None:
-                raise BackendRefused(_advice(place, token))
+                raise BackendRefused(_advice(place, token, top))
             tenure = Found(
                 token=token,
                 stamp=sight.stamp,
@@ -125,9 +125,13 @@ def refuse_moved(place: LeasePlace, found: Survey) -> None:
         raise Moved(place.election, place.root, moved.value or "", found.top)
 
 
-def _advice(place: LeasePlace, token: int) -> str:
+def _advice(place: LeasePlace, token: int, top: int) -> str:
+    path = place.path(token)
+    if top < TOKEN_LIMIT:  # a floor below the last token would go back
+        mend = f"set a floor: tenure doctor {place.election} --floor {top}"
+    else:
+        mend = f"remove {path}: no token is above {top}, the last one there"
     return (
-        f"{place.path(token)} is damaged: nobody can tell whether its holder leads, nor for how long. Nothing was "
-        f"changed and nobody was elected. Make sure that no leader of {place.election} runs, then set a floor: "
-        f"tenure doctor {place.election} --floor {token}"
+        f"{path} is damaged: nobody can tell whether its holder leads, nor for how long. Nothing was changed and "
+        f"nobody was elected. Make sure that no leader of {place.election} runs, then {mend}"
     )

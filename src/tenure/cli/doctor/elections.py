@@ -63,7 +63,7 @@ def _bar(reading: Reading, directory: Path | None) -> tuple[str, str | None]:
 
 def _mend(connection: Connection, election: str, error: BackendError) -> str | None:
     """What mends an election that the backend itself found damaged; what the system refused, its own words mend."""
-    if not isinstance(error, BackendRefused) or isinstance(error.__cause__, OSError):
+    if not isinstance(error, BackendRefused) or isinstance(error.__cause__, OSError) or "floor" not in str(error):
         return None
     floor = f"tenure doctor {election} --at {connection.where.url} --floor N"
     return f"damaged tokens: {floor}, with N the highest token that may have been given"
