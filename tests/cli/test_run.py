@@ -259,6 +259,13 @@ def test_grace_is_what_lies_between_term_and_kill(url: str) -> None:
         assert process.wait(LIMIT_S) == 128 + signal.SIGKILL
 
 
+def test_the_shortest_lease_leaves_time_for_a_grace(tmp_path: Path) -> None:
+    """What is reserved for killing on top of it is a share of a short lease, not all of it."""
+    for grace in ("0", "200ms"):
+        ended = tenure("run", "job", "--at", f"lease://{tmp_path}", "--lease", "1s", "--grace", grace, "--", "true")
+        assert ended.code == 0, ended.err
+
+
 def test_L21_hold_keeps_the_tenure_after_the_job_has_ended(url: str) -> None:
     """A host whose clock is late does not run it again; SIGTERM ends the holding with the job's code."""
     job = "echo up; exit 4"

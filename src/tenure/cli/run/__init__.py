@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from tenure.cli.run.policy import Restart
 
 KILL_S = 0.5
-"""What killing takes on top of the grace that the job gets, on a machine under load."""
+"""What killing takes on top of the grace that the job gets, on a machine under load; a short lease has less for it."""
+KILL_SHARE = 1 / 40
+"""The most of a lease that killing may take: what the default grace leaves for it, a tenth of a quarter."""
 DESCRIPTORS = 32
 """So many must be left; a standby has 15 open, and some more while it loads its modules and runs --on-lost."""
 
@@ -108,7 +110,7 @@ def command(  # noqa: PLR0917  click hands over every option by name
             metadata={"host": socket.gethostname(), "pid": str(os.getpid())},
             priority=priority,
             lease=lease,
-            grace=None if grace is None else grace + KILL_S,
+            grace=None if grace is None else grace + _kill_s(lease),
             takeover_delay=takeover_delay,
             scope="user",  # within one process every `run` would elect itself
         )
@@ -126,6 +128,11 @@ def command(  # noqa: PLR0917  click hands over every option by name
     finally:
         guardian.close()
     sys.exit(code)
+
+
+def _kill_s(lease: float | None) -> float:
+    """How long killing may take, in seconds."""
+    return KILL_S if lease is None else min(KILL_S, lease * KILL_SHARE)
 
 
 async def _served(work: Coroutine[Any, Any, int], address: str, *, quiet: bool) -> int:
