@@ -40,6 +40,17 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The loop that runs this; ConfigurationError where none does, as under trio."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            "no event loop of asyncio runs here. tenure.Election is for asyncio only (asyncio.run, uvloop, anyio's "
+            "asyncio backend); under trio, as without a loop, use tenure.blocking on a thread"
+        ) from error
+
+
 class Tenure(Hold):
     """One period of leadership, as its body sees it; `async with election.lead() as tenure`."""
 
@@ -170,7 +181,7 @@ class Body:
     async def __aenter__(self) -> Tenure:
         if self._task is not None:
             raise ConfigurationError("this lead() was used before; call lead() again for another tenure")
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         self._task = asyncio.current_task()
         assert self._task is not None
         self._thread_id = threading.get_ident()
@@ -301,6 +312,9 @@ class Body:
     def prove_alive(self, seat: Seat) -> None:
         assert self._loop is not None
         _PULSES.setdefault(self._loop, Pulse(self._loop)).ask(seat)
+
+    def works(self) -> bool:
+        return True
 
     def overran(self, reason: Reason) -> None:
         report_overrun(self._options, reason, self.where())

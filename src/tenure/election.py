@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from tenure.backends.base import Backend, Leader, Standing
-from tenure.body import Body, Tenure, raise_if_around
+from tenure.body import Body, Tenure, raise_if_around, running_loop
 from tenure.durations import seconds
 from tenure.errors import ConfigurationError, LeadershipLost, NotStamped
 from tenure.holding.events import Resign, Transfer
@@ -72,7 +72,7 @@ class Election(Front):
         own failure too, unless this task was cancelled. Errors of the election itself come out.
         """
         pauses, rests = Pauses.of(backoff), Rests()
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         while True:
             failure: BaseException | None = None
             began_s = loop.time()
@@ -119,11 +119,13 @@ class Election(Front):
 
     async def leader(self) -> Leader | None:
         """Who leads now, None if nobody does. Raises BackendUnreachable rather than repeat an old answer."""
-        return (await asyncio.wrap_future(self._options.read())).leader
+        loop = running_loop()
+        return (await asyncio.wrap_future(self._options.read(), loop=loop)).leader
 
     async def candidates(self) -> tuple[Standing, ...]:
         """Who waits to be elected, in the order in which they would be. Raises BackendUnreachable."""
-        return (await asyncio.wrap_future(self._options.read())).candidates
+        loop = running_loop()
+        return (await asyncio.wrap_future(self._options.read(), loop=loop)).candidates
 
     def watch(self) -> Watch:
         """Views of the election: `async with election.watch() as views: async for view in views: ...`."""
@@ -134,7 +136,8 @@ class Election(Front):
 
         Raises BackendRefused when nobody leads, BackendUnreachable when it is unknown whether the wish was left.
         """
-        return await asyncio.wrap_future(self._options.ask(Resign()))
+        loop = running_loop()  # before anything is asked
+        return await asyncio.wrap_future(self._options.ask(Resign()), loop=loop)
 
     async def ask_transfer(self, to: str) -> Leader:
         """Ask whoever leads to step down in favour of the candidate `to`; returns whom.
@@ -142,7 +145,8 @@ class Election(Front):
         Raises BackendRefused when nobody leads or `to` does not stand, BackendUnreachable when it is unknown whether
         the wish was left.
         """
-        return await asyncio.wrap_future(self._options.ask(Transfer(to)))
+        loop = running_loop()  # before anything is asked
+        return await asyncio.wrap_future(self._options.ask(Transfer(to)), loop=loop)
 
 
 def _cancelling() -> int:
@@ -202,7 +206,7 @@ class Candidacy:
     async def __aenter__(self) -> Self:
         if self._task is not None:
             raise ConfigurationError("this stand() was used before; call stand() again for another candidacy")
-        self._task = asyncio.create_task(self._run(), name=f"tenure-stand-{self._election.name}")
+        self._task = running_loop().create_task(self._run(), name=f"tenure-stand-{self._election.name}")
         return self
 
     async def __aexit__(
@@ -251,7 +255,7 @@ class Watch:
     async def __aenter__(self) -> Self:
         if self._future is not None:
             raise ConfigurationError("this watch() was used before; call watch() again for another")
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         lookout = Lookout(self._backend, self._election, lambda view: _post(loop, self._take, view))
         self._future = Keeper.current().run(lookout.run())
         return self
