@@ -129,6 +129,9 @@ class Post:
             self._alive_ns = seat.clock.now_ns()
         seat.feed(events.OwnerTicked(self._alive_ns))
 
+    def works(self) -> bool:
+        return True
+
     def overran(self, reason: Reason) -> None:
         report_overrun(self.options, reason, self.where())
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tenure.supervise.processes import Process, children_of, identify, send
 from tests.cli.scene import LIMIT_S, TENURE, eventually, started, tenure
 from tests.health.asking import Reply, ask, status
 from tests.metrics.stand_in import value
@@ -46,6 +48,14 @@ class Candidate:
 
     def status(self, target: str) -> int:
         return status(self.url, target)
+
+    def job(self) -> Process:
+        """The main process of its job, which has just begun."""
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "up\n"
+        found = identify(int(self.process.stdout.readline()))
+        assert found is not None
+        return found
 
     def is_gone(self) -> bool:
         """Whether nobody listens at its port any more."""
@@ -225,3 +235,38 @@ def test_without_it_nothing_of_it_is_loaded(url: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr.strip()) == (0, "[]")
+
+
+def has_ended(process: Process) -> bool:
+    """Whether a job's process is gone; the guardian reaps it."""
+    return identify(process.pid) != process
+
+
+def test_a_job_that_was_killed_at_its_deadline_is_no_overrun(tmp_path: Path) -> None:
+    """The wrapper stood still, and its guardian did not: nothing ran on, and neither log nor metric says so."""
+    with candidate(f"lease://{tmp_path}", "anna", "--lease", "2s", "-v", job=DEAF) as anna:
+        job = anna.job()
+        with anna.stopped():
+            eventually(lambda: has_ended(job))
+        anna.job()  # of its next tenure
+
+        assert value(anna.ask("/metrics").body.decode(), "tenure_overruns_total", election="job") == 0
+        anna.process.terminate()
+        assert "runs on" not in anna.process.communicate(timeout=LIMIT_S)[1]
+
+
+def test_a_job_that_ran_past_its_deadline_is_an_overrun_told_without_our_stack(tmp_path: Path) -> None:
+    """Guardian and wrapper stood still, the job did not: it is counted, and its process is named."""
+    with candidate(f"lease://{tmp_path}", "anna", "--lease", "2s", job=DEAF) as anna:
+        job = anna.job()
+        (guardian,) = map(identify, children_of(anna.process.pid))
+        assert guardian is not None
+        with anna.stopped():
+            assert send(guardian, signal.SIGSTOP)
+            time.sleep(2.5)  # past the deadline, which nobody can see pass who stands still
+        eventually(lambda: has_ended(job))
+        anna.process.wait(LIMIT_S)
+
+        said = anna.process.communicate(timeout=LIMIT_S)[1]
+        assert f"work runs on after its tenure was lost (stalled)\nprocesses of the job: {job.pid}" in said
+        assert 'File "' not in said

@@ -31,7 +31,7 @@ from tenure.errors import (
     Reason,
     TenureError,
 )
-from tenure.holding import effects, events
+from tenure.holding import effects, events, notices
 from tenure.holding.holder import Holder
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class Owner(Protocol):
     def not_elected(self, error: TenureError) -> None: ...
 
     def told_to_stop(self, reason: Reason) -> None: ...
+
+    def works(self) -> bool:
+        """Whether the work runs while the body does; a job that is another process may have ended before."""
+        ...
 
     def overran(self, reason: Reason) -> None: ...
 
@@ -119,6 +123,8 @@ class Seat:
         self._renewals: set[int] = set()
         self._guard = guard
         self._guarded_ns: int | None = None
+        self._is_excused = False
+        """At its hard deadline the body ran, and no work: asked before the overrun is announced."""
         self._ended = False
 
     def post(self, event: events.Event) -> None:
@@ -224,6 +230,8 @@ class Seat:
 
     def _carry_out(self, effect: effects.Effect) -> None:
         match effect:
+            case effects.Announce(notices.Overran()) if self._is_excused:
+                ...  # nor is it counted
             case effects.Announce(notice):
                 announcer.ANNOUNCER.tell(notice)
             case effects.Renew(call):
@@ -242,7 +250,9 @@ class Seat:
             case effects.Cancel(reason):
                 self._tell(self.owner.told_to_stop, reason)
             case effects.Overrun(reason):
-                self._tell(self.owner.overran, reason)
+                self._is_excused = not self.owner.works()
+                if not self._is_excused:
+                    self._tell(self.owner.overran, reason)
             case effects.GiveUp(why, detail):
                 self._tell(self.owner.not_elected, self._error(why, detail))
             case _:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tenure.clock import BootClock
 from tenure.supervise.guardian import guard
-from tenure.supervise.processes import Process, become_subreaper, identify
+from tenure.supervise.processes import Process, become_subreaper, descendants, identify
 from tenure.supervise.wire import Because, Channel
 
 if TYPE_CHECKING:
@@ -76,6 +76,10 @@ class Guardian:
     def because(self) -> Because | None:
         """Why the last job ended; None while it runs, before the first, and where only the guardian knew."""
         return None if self._connection is None else self._connection.because
+
+    def job_processes(self) -> list[Process]:
+        """The living processes of the job; those of a guardian that died are this process's children. Any thread."""
+        return [process for process in descendants(os.getpid()) if process.pid != self.pid]
 
     async def start(
         self,

@@ -99,11 +99,12 @@ def command(  # noqa: PLR0917  click hands over every option by name
         _prepare(command_line[0], at)
         import asyncio
 
+        from tenure.cli.run.job_election import JobElection
         from tenure.cli.run.policy import Policy
         from tenure.cli.run.wrapper import Wrapper
-        from tenure.election import Election
 
-        election = Election(
+        election = JobElection(
+            guardian,
             name,
             at,
             candidate=candidate,
