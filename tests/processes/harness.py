@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 
 from tenure.audit import Acted, Ledger, Opened, Reader, Record, Verdict, audit
 from tenure.backends.base import Backend, Reading
+from tenure.backends.file import record
+from tenure.backends.file.place import Place
 from tenure.backends.registry import connect
 from tenure.holding.events import Resign
 from tests.processes.guarded_scene import LIMIT_S, PROGRAMS, Scene, state, until
@@ -258,6 +260,16 @@ class Trial(Scene):
 
         until(look, f"{by or 'somebody'} leads with a token above {above}", limit_s)
         return found[-1]
+
+    def until_reserved(self) -> None:
+        """Wait until the leader has put the counter one ahead for the next, and writes nothing there any more."""
+        place = Place(str(self.directory.parent), self.directory.name, private=False)
+
+        def look() -> bool:
+            last = record.read(place)
+            return last is not None and last.reserve == "durable"
+
+        until(look, "the next token is reserved")
 
     def until_acted(self, limit_s: float = LIMIT_S) -> None:
         """Wait until somebody acts after now."""

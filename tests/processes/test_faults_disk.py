@@ -165,6 +165,7 @@ def test_L17_a_counter_that_nobody_can_trust_is_refused(trial: Trial, damage: st
     """Nobody leads, the refusal names the command that repairs it, and the leader of now stays."""
     leader = trial.candidate("leader")
     token = trial.until_led("leader")
+    trial.until_reserved()
     REFUSED_DAMAGE[damage](trial.directory / "token")
     trial.until_acted()
     leader.order()

@@ -18,8 +18,6 @@ from tenure.keeper import Keeper
 
 ROUNDS = 150
 LIMIT_S = 50
-LONGEST_S = 0.006
-"""The time of one act, and a little more: some are interrupted at their end, and some not at all."""
 
 
 def say(*words: object) -> None:
@@ -84,18 +82,25 @@ def interrupted(act: Callable[[str], None], url: str, after_s: float) -> bool:
     return False
 
 
+def in_peace_s(act: Callable[[str], None], url: str) -> float:
+    """How long it takes now, in seconds, if nobody interrupts it."""
+    began_s = time.monotonic()
+    act(url)
+    return time.monotonic() - began_s
+
+
 def fuzz(url: str, seed: str) -> None:
     """Act after act is interrupted at an instant drawn from `seed`; another election is led all the time."""
     chance = random.Random(seed)
     signal.signal(signal.SIGALRM, interrupt)
     with Election("other", url).lead() as other:
-        for act in (lead, stand, watch, listen):
-            act(url)  # once in peace: modules are imported, and threads started
+        acts = (lead, run, stand, watch, listen)
+        for act in acts:
+            in_peace_s(act, url)  # modules are imported, and threads started
         hits = 0
         for _ in range(ROUNDS):
-            hits += interrupted(
-                chance.choice((lead, run, stand, watch, listen)), url, LONGEST_S * chance.random() + 1e-6
-            )
+            act = chance.choice(acts)
+            hits += interrupted(act, url, in_peace_s(act, url) * chance.random() + 1e-6)
         with Election("e", url, candidate="next").lead(wait=20):
             say("led again")
         assert other.is_valid()
