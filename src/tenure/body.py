@@ -261,15 +261,19 @@ class Body:
     async def _released(self) -> asyncio.CancelledError | None:
         """Wait until the keeper has let go, within the budget's limit; returns a cancellation that came meanwhile."""
         assert self._loop is not None
-        end_s = self._loop.time() + self._options.release_limit_s
         cancelled: asyncio.CancelledError | None = None
-        while not self._over.done() and (left_s := end_s - self._loop.time()) > 0:
-            try:
-                await asyncio.wait([self._over], timeout=left_s)
-            except asyncio.CancelledError as error:
-                cancelled = error
-                if self._is_pressed():
-                    break
+        # No more than this: the keeper begins to release only when this thread gives the interpreter away.
+        limit = self._loop.call_later(self._options.release_limit_s, self._end, self._over)
+        try:
+            while not self._over.done():
+                try:
+                    await asyncio.shield(self._over)
+                except asyncio.CancelledError as error:
+                    cancelled = error
+                    if self._is_pressed():
+                        break
+        finally:
+            limit.cancel()
         return cancelled
 
     def _is_pressed(self) -> bool:
