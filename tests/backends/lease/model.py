@@ -22,12 +22,12 @@ import pytest
 
 from tenure.backends.base import Gone
 from tenure.backends.file.identity import this_process
+from tenure.backends.file.line import Line
 from tenure.backends.file.outcomes import Seen
 from tenure.backends.file.tools import Tools
 from tenure.backends.lease import ending
 from tenure.backends.lease.contest import Contest, Outcome, Settling, Victory
 from tenure.backends.lease.grant import LeaseGrant
-from tenure.backends.lease.line import Line
 from tenure.backends.lease.place import LeasePlace
 from tenure.backends.lease.sightings import Sightings
 from tenure.backends.worker import Worker

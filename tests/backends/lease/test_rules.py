@@ -16,10 +16,10 @@ import pytest
 from tenure.backends.base import Backend, Gone
 from tenure.backends.file import open_file
 from tenure.backends.file.inotify import Inotify
+from tenure.backends.file.line import Line
 from tenure.backends.file.outcomes import Declined, Seen
 from tenure.backends.lease import open_lease, stamp
 from tenure.backends.lease.contest import Contest, Settling, Victory
-from tenure.backends.lease.line import Line
 from tenure.backends.lease.place import KEPT, LeasePlace
 from tenure.backends.lease.sightings import Sightings, this_frame
 from tenure.backends.lease.stamp import Frame
@@ -37,7 +37,7 @@ class Party:
         self.place = LeasePlace(str(folder), ELECTION, private=False)
         self.sightings = Sightings(clock, frame)
         one = candidate(name)
-        self.line = Line(self.place, one, 0, Inotify(), lambda _about: lambda _mask: None)
+        self.line = Line(self.place, one, 0, inotify=Inotify(), news=lambda _about: lambda _mask: None)
         self.contest = Contest(
             self.place, one, LEASE_NS, line=self.line, sightings=self.sightings, seen=(seen := Seen())
         )

@@ -1,11 +1,9 @@
 """One candidate's way to the lock: everything about a campaign that may block, so all of it runs on the worker.
 
-The first two in the queue watch the lock; the second tries a little later, in case the first is asleep. Everybody
-watches the two before, so that whoever moves up to the second place learns it, even if those two sleep or die. So the
-end of a tenure wakes two and its successor's leaving of the queue two, however many stand (L15). Whoever finds the lock
-free though others are ahead waits a little, then takes it: a paused one freezes nobody (L22).
-
-Every look is made *after* its watches were set, so no change falls in between.
+The first two in the queue watch the lock, and everybody the two before (see `line`); the second tries a little later,
+in case the first is asleep. So the end of a tenure wakes two and its successor's leaving of the queue two, however many
+stand (L15). Whoever finds the lock free though others are ahead waits a little, then takes it: a paused one freezes
+nobody (L22).
 """
 
 # ruff: noqa: PTH116 -- paths are plain strings here, used thousands of times a second
@@ -27,8 +25,8 @@ from tenure.backends.file.inotify import (
     MOVE_SELF,
     Inotify,
     News,
-    Watches,
 )
+from tenure.backends.file.line import Line, Wanted
 from tenure.backends.file.outcomes import HEIR_NS, Declined, Orphaned, Outcome, Seen, Victory, Wait
 from tenure.backends.file.place import Place
 from tenure.clock import Clock
@@ -38,15 +36,12 @@ from tenure.holding.events import Granted
 PATIENCE_S = 0.1
 """How long who is ahead may sleep while the lock is free; a busy machine wakes a process within some 10 ms."""
 STEP_S = 0.02
-WATCHED_AHEAD = 2
-"""The third must learn of the first one's going at once, or a second that sleeps would be all that watches the lock."""
 FARTHEST = 10
 """Those further behind wait a little longer each, so that they do not all try at once; up to this many steps."""
 
 _log = logging.getLogger(__name__)
 
 LOCK_MASK = CLOSE_WRITE | ATTRIB | DELETE_SELF | MOVE_SELF
-PRESENCE_MASK = CLOSE_WRITE | ATTRIB | DELETE_SELF | MOVE_SELF
 
 
 class Contest:
@@ -68,10 +63,20 @@ class Contest:
         self._candidate = candidate
         self._clock = clock
         self._seen = seen
-        self._watches = Watches(inotify)
         self._news = news
-        self._entry = queue.entry(candidate, clock.now_ns())
-        self._presence = -1
+        self._line = Line(
+            place,
+            candidate,
+            clock.now_ns(),
+            inotify=inotify,
+            news=news,
+            besides=self._besides,
+            at_once={place.lock: self._lock_moved},
+        )
+        self._heir = False
+        """Whether the last leader stepped down for this candidate."""
+        self._hold_for_s: float | None = None
+        """How long to hold back for another one."""
         self._lock = -1
         self._sent_ns = 0
         self._inode: tuple[int, int] | None = None
@@ -84,7 +89,7 @@ class Contest:
     @property
     def stands(self) -> bool:
         """Whether there is anything in the queue to withdraw."""
-        return self._presence >= 0
+        return self._line.stands
 
     def sprung(self) -> Outcome | None:
         """What was won on the news themselves, to whoever asks first: the loop or the next step."""
@@ -114,7 +119,7 @@ class Contest:
     def first(self, *, once: bool) -> Outcome:
         """Try at once if nobody is ahead; otherwise queue, unless it is a single try."""
         try:
-            ahead = self._is_anybody_ahead()
+            ahead = self._line.is_anybody_ahead()
         except FileNotFoundError:
             self.place.create()
             ahead = False
@@ -137,15 +142,15 @@ class Contest:
 
     def turn(self, *, eager: bool) -> Outcome:
         """Find the own place in the queue, watch what matters there, and try if it is time."""
-        position, heir, hold_s, watching = self._take_place()
-        self._front = front = position == 0 or heir
-        if hold_s is not None:
-            return Wait(front=False, blind=not watching, hold_s=hold_s)
+        position, watching = self._line.take()
+        self._front = front = position == 0 or self._heir
+        if self._hold_for_s is not None:
+            return Wait(front=False, blind=not watching, hold_s=self._hold_for_s)
         if front or eager:
             outcome = self._attempt()
             if outcome is not None:
                 return outcome
-        if position > 1 and not heir:
+        if position > 1 and not self._heir:
             self._close_lock()
         free_behind = not front and not eager and not self.place.is_held()
         patience_s = PATIENCE_S + STEP_S * min(position - 1, FARTHEST)
@@ -171,60 +176,21 @@ class Contest:
     def withdraw(self) -> None:
         """Leave nothing behind; may be called at any time, and again."""
         self._withdrawn = True
-        self._watches.set({})
+        self._line.withdraw()
         self.give_back(self.sprung())
-        if self._presence >= 0:
-            fd, self._presence = self._presence, -1
-            queue.leave(self.place, self._entry, fd)
         self._close_lock()
 
     # ------------------------------------------------------------------------------------------------- in the queue
 
-    def _is_anybody_ahead(self) -> bool:
-        """Whether somebody who lives would be elected before a newcomer like this one."""
-        names = [name for name in queue.tidied(self.place) if name < self._entry]
-        return any(queue.lives(self.place, name) for name in names)
-
-    def _take_place(self) -> tuple[int, bool, float | None, bool]:
-        """The position in the queue, what `_succession` says, and whether every change from now on will be told."""
-        for left in range(2, -1, -1):
-            position, ahead = self._find_place()
-            heir, hold_s = self._succession()
-            watching = self._watch(ahead, at_lock=position <= 1 or heir)
-            live = all(queue.lives(self.place, name) for name in ahead)
-            if live or left == 0:  # at the last they die faster than they can be watched
-                return position, heir, hold_s, watching and live
-        raise AssertionError("the loop returns")
-
-    def _find_place(self) -> tuple[int, list[str]]:
-        """The position in the queue (0 is first, exact for 0 and 1) and the names of the two living ones before."""
-        names = self._names()
-        index = position = names.index(self._entry)
-        ahead: list[str] = []
-        while index > 0 and len(ahead) < WATCHED_AHEAD:
-            index -= 1
-            if queue.lives(self.place, names[index]):
-                ahead.append(names[index])
-            else:
-                position -= 1
-        return position, ahead
-
-    def _names(self) -> list[str]:
-        """The queue, with this candidate in it; it comes back to its place where somebody removed its file."""
-        for _ in range(3):
-            try:
-                names = queue.entries(self.place)
-            except FileNotFoundError:
-                self.place.create()
-                names = []
-            self._note_directory()
-            if self._presence >= 0 and self._entry in names:
-                return names
-            if self._presence >= 0:
-                os.close(self._presence)
-                self._presence = -1
-            self._presence = queue.stand(self.place, self._candidate, self._entry)
-        return [self._entry]
+    def _besides(self, position: int) -> Wanted:
+        """The first two watch the lock, and whoever the last leader stepped down for."""
+        self._note_directory()
+        self._heir, self._hold_for_s = self._succession()
+        if position > 1 and not self._heir:
+            return {}
+        if self._lock < 0:  # a watch needs the file
+            self._lock = self.place.open_lock()
+        return {self.place.lock: (LOCK_MASK, self._news("lock"))}
 
     def _note_directory(self) -> None:
         """Remember in which directory this candidate stands: in another one nobody knows who led in the first."""
@@ -233,26 +199,16 @@ class Contest:
         self._moved = self._moved or self._inode not in (None, inode)
         self._inode = inode
 
-    def _watch(self, ahead: list[str], *, at_lock: bool) -> bool:
-        wanted = {f"{self.place.candidates}/{self._entry}": (PRESENCE_MASK, self._news("self"))}
-        for name in ahead:
-            wanted[f"{self.place.candidates}/{name}"] = (PRESENCE_MASK, self._news("ahead"))
-        if at_lock:
-            if self._lock < 0:  # a watch needs the file
-                self._lock = self.place.open_lock()
-            wanted[self.place.lock] = (LOCK_MASK, self._news("lock"))
-        return self._watches.set(wanted, at_once={self.place.lock: self._lock_moved})
-
     def _succession(self) -> tuple[bool, float | None]:
         """Whether the last leader stepped down for this candidate, and for how long to hold back for another one."""
         last = record.read(self.place)
         if last is None:
             return False, None
         self._seen.note(self.place.election, last.token)
-        return last.heir == self._entry and last.closed, self._hold_s(last)
+        return last.heir == self._line.entry and last.closed, self._hold_s(last)
 
     def _hold_s(self, last: record.Record) -> float | None:
-        if not last.closed or last.heir in ("", self._entry) or last.process.boot != boot_id():
+        if not last.closed or last.heir in ("", self._line.entry) or last.process.boot != boot_id():
             return None
         left_ns = last.heir_until_ns - self._clock.now_ns()
         if not 0 < left_ns <= HEIR_NS or not queue.lives(self.place, last.heir):
@@ -282,7 +238,7 @@ class Contest:
             return
         self._sent_ns = self._clock.now_ns()
         try:
-            if not queue.is_first(self.place, self._entry) or not steps.take_lock(self._lock):
+            if not queue.is_first(self.place, self._line.entry) or not steps.take_lock(self._lock):
                 return
             if not self.place.is_current(self._lock):
                 self._close_lock()

@@ -8,18 +8,20 @@ from collections.abc import Callable
 from functools import partial
 
 from tenure.backends.base import Candidate
-from tenure.backends.file.inotify import News
+from tenure.backends.file.inotify import ATTRIB, CREATE, DELETE_SELF, MOVE_SELF, News
+from tenure.backends.file.line import Line, Wanted
 from tenure.backends.file.outcomes import Declined
 from tenure.backends.file.tools import Bell, Tools
 from tenure.backends.lease import ending
 from tenure.backends.lease.contest import Contest, Outcome, Settling, Victory, Wait
-from tenure.backends.lease.line import Line
 from tenure.backends.lease.place import LeasePlace
 from tenure.backends.lease.sightings import Sightings
 from tenure.clock import BootClock
 from tenure.durations import NS_PER_S
 from tenure.errors import BackendUnreachable
 
+TENURES_MASK = CREATE | ATTRIB | DELETE_SELF | MOVE_SELF
+"""The first two watch for a tenure that is made, and one that is poked because it was closed; renewals tell nobody."""
 BLIND_S = 0.1
 """How often to look where the kernel has no watch left for us."""
 LATER_S = 0.0005
@@ -95,7 +97,11 @@ async def run(
 ) -> Victory | None:
     """Campaign until won; see Backend.campaign. Cancelled, it leaves nothing behind."""
     alarm = Alarm(tools)
-    line = Line(place, candidate, _ARRIVAL.now_ns(), tools.inotify, alarm.news)
+
+    def tenures(position: int) -> Wanted:
+        return {place.tenures: (TENURES_MASK, alarm.news("tenures"))} if position <= 1 else {}
+
+    line = Line(place, candidate, _ARRIVAL.now_ns(), inotify=tools.inotify, news=alarm.news, besides=tenures)
     contest = Contest(place, candidate, lease_ns, line=line, sightings=sightings, seen=tools.seen)
 
     def lost(outcome: Outcome) -> None:

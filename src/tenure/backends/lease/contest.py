@@ -16,9 +16,9 @@ import msgspec
 from tenure.backends.base import TOKEN_LIMIT, Candidate
 from tenure.backends.file import queue
 from tenure.backends.file.identity import this_process
+from tenure.backends.file.line import Line
 from tenure.backends.file.outcomes import HEIR_NS, Declined, Seen
 from tenure.backends.lease import tenure_file
-from tenure.backends.lease.line import Line
 from tenure.backends.lease.place import LeasePlace
 from tenure.backends.lease.record import Holder
 from tenure.backends.lease.sightings import LONG_AGO_NS, Sightings

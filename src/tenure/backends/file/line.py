@@ -1,48 +1,62 @@
 """One candidate's place among those who stand: everything that may block, so all of it runs on the worker.
 
-The first two watch the tenures; the second tries a little later, in case the first is asleep. Everybody watches the two
-before, so that whoever moves up learns it, even if those two sleep or die. So a change wakes a few, however many stand
-(L15). A candidate proves by a mark on its own file that it *lives*; nobody waits for that mark, so one that is frozen
-keeps nobody from anything.
+Everybody watches the two before, so that whoever moves up to the second place learns it, even if those two sleep or
+die; what the first ones watch besides is their campaign's affair. So a change wakes a few, however many stand (L15). A
+candidate proves by a mark on its own file that it *lives*; nobody waits for that mark, so one that is frozen keeps
+nobody from anything.
+
+Every look that follows `take` is newer than its watches, so no change falls in between.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tenure.backends.base import Candidate
 from tenure.backends.file import queue
 from tenure.backends.file.inotify import (
     ATTRIB,
     CLOSE_WRITE,
-    CREATE,
     DELETE_SELF,
     MOVE_SELF,
+    NOBODY,
     Inotify,
     News,
     Watches,
 )
-from tenure.backends.lease.place import LeasePlace
+from tenure.backends.file.place import Place
 
 WATCHED_AHEAD = 2
 """The third must learn of the first one's going at once, or a second that sleeps would be all that watches."""
 PRESENCE_MASK = CLOSE_WRITE | ATTRIB | DELETE_SELF | MOVE_SELF
-TENURES_MASK = CREATE | ATTRIB | DELETE_SELF | MOVE_SELF
-"""A tenure is made, or one is poked because it was closed. Renewals are told to nobody."""
+
+Wanted = dict[str, tuple[int, News]]
+"""What to watch: the events of a path, and whom to tell."""
 
 
 class Line:
     """Made on the loop; every method belongs to the worker."""
 
     def __init__(
-        self, place: LeasePlace, candidate: Candidate, since_ns: int, inotify: Inotify, news: Callable[[str], News]
+        self,
+        place: Place,
+        candidate: Candidate,
+        since_ns: int,
+        *,
+        inotify: Inotify,
+        news: Callable[[str], News],
+        besides: Callable[[int], Wanted] = lambda _position: {},
+        at_once: Mapping[str, News] = NOBODY,
     ) -> None:
+        """`besides` says what else to watch at a position, once the queue was looked at; `at_once` as in `Watches`."""
         self.entry = queue.entry(candidate, since_ns)
         self._place = place
         self._candidate = candidate
         self._watches = Watches(inotify)
         self._news = news
+        self._besides = besides
+        self._at_once = at_once
         self._presence = -1
 
     @property
@@ -56,13 +70,10 @@ class Line:
         return any(queue.lives(self._place, name) for name in names)
 
     def take(self) -> tuple[int, bool]:
-        """Stand; returns the position (0 is first) and whether every change from now on will be told.
-
-        What is looked at after this is newer than the watches, so no change falls in between.
-        """
+        """Stand; returns the position (0 is first) and whether every change from now on will be told."""
         for left in range(2, -1, -1):
             position, ahead = self._find()
-            watching = self._watch(ahead, at_front=position <= 1)
+            watching = self._watch(ahead, self._besides(position))
             live = all(queue.lives(self._place, name) for name in ahead)
             if live or left == 0:  # at the last they die faster than they can be watched
                 return position, watching and live
@@ -104,10 +115,8 @@ class Line:
             self._presence = queue.stand(self._place, self._candidate, self.entry)
         return [self.entry]
 
-    def _watch(self, ahead: list[str], *, at_front: bool) -> bool:
-        wanted = {f"{self._place.candidates}/{self.entry}": (PRESENCE_MASK, self._news("self"))}
+    def _watch(self, ahead: list[str], besides: Wanted) -> bool:
+        wanted = besides | {f"{self._place.candidates}/{self.entry}": (PRESENCE_MASK, self._news("self"))}
         for name in ahead:
             wanted[f"{self._place.candidates}/{name}"] = (PRESENCE_MASK, self._news("ahead"))
-        if at_front:
-            wanted[self._place.tenures] = (TENURES_MASK, self._news("tenures"))
-        return self._watches.set(wanted)
+        return self._watches.set(wanted, self._at_once)
