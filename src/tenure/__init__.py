@@ -18,9 +18,12 @@ The layers, each importing only what stands below it (checked by import-linter):
     keeper | supervise    drives holders on its thread | guards a job's processes
     fencing               refuses a stale leader's acts by their token
     backends | metrics    who is elected is their word | what happened, in numbers
+    simulator             the laboratory: electors on virtual time, under faults
     announcer | lag | render  tells what happened | whether loops turn | draws it
-    audit | handle        judges tenures | what user code holds
-    holding               the law: when to renew, when to stop, when to let go (pure)
+    audit | handle | trace    judges tenures | what user code holds | the record of a run
+    algorithms            who should lead: one file, one paper (pure)
+    holding | detectors   the law: when to renew, to stop, to let go | who is alive (pure)
+    core                  what every elector is made of (pure)
     bell | clock, durations, errors  wakes who waits | the time | durations | every exception
 """
 

@@ -29,6 +29,7 @@ from tenure.core.events import (
     Message,
     Persisted,
     Received,
+    Reconfigure,
     Record,
     Started,
     Suspected,
@@ -79,6 +80,7 @@ def any_event(kind: type[Elector], chance: random.Random) -> Event:
         Left(peer) if peer != ME else Woke(),
         Asked(peer),
         Persisted(1),
+        Reconfigure((1, 2, 3)),
     )
     return given_events[int(chance.random() * len(given_events))]
 
@@ -159,7 +161,7 @@ def test_a_foreign_message_is_refused_and_changes_nothing(kind: type[Elector]) -
     [
         ([Woke()], 1),
         ([Started(), Started()], 1),
-        ([Started(ForeignRecord())], 1),
+        ([Started((ForeignRecord(),))], 1),
         ([Started(), Persisted(1)], 4),
         ([Started(), Received(ME, Foreign())], 6),
     ],

@@ -43,6 +43,7 @@ from tenure.core.events import (
     NodeId,
     Persisted,
     Received,
+    Reconfigure,
     Started,
     Suspected,
     Trusted,
@@ -136,6 +137,8 @@ class Bully(Elector):
             case Asked():
                 if self.role is Role.LEADING:
                     raise WishRefused("the greatest living number leads, and would win again: take the node out")
+            case Reconfigure():
+                raise WishRefused("bully has no voters: everybody who is a member takes part")
             case Persisted():
                 raise AssertionError("a Persisted is not admitted")
             case _:

@@ -48,6 +48,7 @@ from tenure.core.events import (
     NodeId,
     Persisted,
     Received,
+    Reconfigure,
     Started,
     Suspected,
     Trusted,
@@ -148,6 +149,8 @@ class Ring(Elector):
             case Asked():
                 if self.role is Role.LEADING:
                     raise WishRefused("the ring has no way to step down: take the node out, and another is elected")
+            case Reconfigure():
+                raise WishRefused("a ring has no voters: everybody who is a member takes part")
             case Persisted():
                 raise AssertionError("a Persisted is not admitted")
             case _:

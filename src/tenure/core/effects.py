@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 import msgspec
 
 from tenure.core.events import Message, NodeId, Record
@@ -46,4 +48,25 @@ class Deposed(msgspec.Struct, frozen=True):
     why: str
 
 
-Effect = Send | Persist | Recognised | Authorised | Deposed
+class Side(enum.Enum):
+    """What became of this node's side of a group that has come apart."""
+
+    WHOLE = "whole"
+    """Every member is seen, and all agree."""
+    UNDECIDED = "undecided"
+    """The view has not been stable for long enough."""
+    STAYS = "stays"
+    STEPS_DOWN = "steps down"
+
+
+class Divided(msgspec.Struct, frozen=True):
+    """The group has come apart, or together again: `sees` is whom this node sees, itself among them; `why` in a few
+    words.
+    """
+
+    side: Side
+    sees: tuple[NodeId, ...]
+    why: str
+
+
+Effect = Send | Persist | Recognised | Authorised | Deposed | Divided

@@ -5,7 +5,7 @@
 The driver's duties:
 
  1. Make it once for each life of the node, with a `random.Random` of its own, and hand it `Started` first, with the
-    last record that was durable when the earlier life ended.
+    last record of each type that was durable when the earlier life ended.
  2. Hand it every event with `now_ns`, integer nanoseconds of one clock that never goes back within a life.
  3. Hand it `Woke` as soon as that clock has reached `wake_ns`, which is read anew after every event.
  4. Carry out the effects in their order, which for a Persist means to begin: many may be written at once, and the
@@ -76,17 +76,19 @@ class Elector(ABC):
         """Take in what happened at `now_ns`, and return what is to be done about it, in order.
 
         Raises, and then has changed nothing: UnexpectedMessage for a message that no node of this algorithm sends to
-        this one, DutyBroken where the driver is at fault, WishRefused for an Asked that the algorithm cannot honour.
+        this one, DutyBroken where the driver is at fault, WishRefused for an Asked or Reconfigure that the algorithm
+        cannot honour.
         """
 
     def _admit(self, event: Event) -> None:
         """Refuse what no driver and no peer of this algorithm would give; every `handle` calls this first."""
         match event:
-            case Started(durable=record):
+            case Started(durable=records):
                 if self.role != NEW:
                     raise DutyBroken(1, "Started came twice; each life has an elector of its own")
-                if record is not None and type(record) not in self.records:
-                    raise DutyBroken(1, f"{type(record).__name__} is no record of {self.name}")
+                for record in records:
+                    if type(record) not in self.records:
+                        raise DutyBroken(1, f"{type(record).__name__} is no record of {self.name}")
             case _ if self.role == NEW:
                 raise DutyBroken(1, f"{type(event).__name__} came before Started")
             case Persisted() if not self.records:
@@ -120,4 +122,4 @@ class DutyBroken(TenureError):
 
 
 class WishRefused(TenureError):
-    """The algorithm cannot step down, or not in favour of that node. It leads on; the message says what would help."""
+    """The algorithm cannot do what was asked of it; it goes on as before. The message says what would help."""

@@ -16,13 +16,13 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """What a node keeps through crashes; a later record takes the place of an earlier one."""
+    """What a node keeps through crashes; a later record takes the place of an earlier one of the same type."""
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The first event of an elector's life; `durable` is the last record of an earlier one that was synced, or None."""
+    """The first event of an elector's life; `durable` holds the last record of each type that earlier lives synced."""
 
-    durable: Record | None = None
+    durable: tuple[Record, ...] = ()
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -72,4 +72,10 @@ class Asked(msgspec.Struct, frozen=True):
     to: NodeId | None = None
 
 
-Event = Started | Received | Persisted | Woke | Suspected | Trusted | Joined | Left | Asked
+class Reconfigure(msgspec.Struct, frozen=True):
+    """An operator wishes that these nodes be the voters; only the node that leads can see to it."""
+
+    voters: tuple[NodeId, ...]
+
+
+Event = Started | Received | Persisted | Woke | Suspected | Trusted | Joined | Left | Asked | Reconfigure

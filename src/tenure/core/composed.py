@@ -1,0 +1,112 @@
+"""An elector around another: the base of those that take any elector and add to it.
+
+The outer one sees every event first and every effect of the inner one last. Messages of both travel side by side, told
+apart by their types; so do records, which are counted together.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import Any, ClassVar, Self, TypeVar
+
+import msgspec
+
+from tenure.core.effects import Effect, Persist, Send
+from tenure.core.elector import Elector
+from tenure.core.events import Event, Message, NodeId, Persisted, Record, Started
+from tenure.core.model import FaultModel, Guarantee
+
+Outer = TypeVar("Outer", bound="Composed")
+
+
+class Composed(Elector):
+    """One node's elector `inner` with another around it. Made by `over`; a subclass has its own messages and records
+    in `own_messages` and `own_records`, and says what it assumes and guarantees over a given inner one.
+    """
+
+    inner_kind: ClassVar[type[Elector]]
+    inner_settings: ClassVar[Any]
+    own_messages: ClassVar[tuple[type[Message], ...]] = ()
+    own_records: ClassVar[tuple[type[Record], ...]] = ()
+
+    @classmethod
+    def over(cls, inner: type[Elector], inner_settings: object = None) -> type[Self]:
+        """The class of electors that put this one around `inner`, which gets `inner_settings` (None: its defaults)."""
+        return type(
+            f"{cls.__name__}Over{inner.__name__}",
+            (cls,),
+            {
+                "__doc__": cls.__doc__,
+                "__module__": cls.__module__,
+                "name": f"{inner.name}+{cls.name}",
+                "inner_kind": inner,
+                "inner_settings": inner_settings,
+                "messages": (*inner.messages, *cls.own_messages),
+                "records": (*inner.records, *cls.own_records),
+                "assumes": cls.assumes_over(inner),
+                "guarantees": cls.guarantees_over(inner),
+            },
+        )
+
+    @classmethod
+    @abstractmethod
+    def assumes_over(cls, inner: type[Elector]) -> FaultModel:
+        """What both together assume."""
+
+    @classmethod
+    @abstractmethod
+    def guarantees_over(cls, inner: type[Elector]) -> frozenset[Guarantee]:
+        """What both together promise within that."""
+
+    def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random) -> None:
+        super().__init__(me, members, chance)
+        make: Any = self.inner_kind  # the settings are each algorithm's own
+        self.inner: Elector = make(me, self.members, chance, self.inner_settings)
+        self._written = 0  # records of both so far, in this life
+        self._durable = 0
+        self._inner_numbers = deque[tuple[int, int]]()  # (ours, the inner one's) of its records that are not durable
+
+    def _persist(self, record: Record) -> Persist:
+        """The effect that makes a record durable, with the next number of the common count."""
+        self._written += 1
+        return Persist(self._written, record)
+
+    def _tell_inner(self, event: Event, now_ns: int) -> Sequence[Effect]:
+        """Hand an event to the inner elector; its effects, with its records in the common count.
+
+        Call it before this one has changed: what the inner one refuses must have changed nothing.
+        """
+        match event:
+            case Started(durable=records):
+                event = Started(tuple(record for record in records if type(record) in self.inner.records))
+            case Persisted(number=number):
+                inner_number = self._made_durable(number)
+                if inner_number is None:
+                    return ()
+                event = Persisted(inner_number)
+            case _:
+                ...
+        return [self._in_common_count(effect) for effect in self.inner.handle(event, now_ns)]
+
+    def _made_durable(self, number: int) -> int | None:
+        """Note that records up to `number` are durable; the number of the inner one's last among them, if any."""
+        self._durable = max(self._durable, number)
+        last = None
+        while self._inner_numbers and self._inner_numbers[0][0] <= number:
+            _, last = self._inner_numbers.popleft()
+        return last
+
+    def _in_common_count(self, effect: Effect) -> Effect:
+        match effect:
+            case Persist(number=number, record=record):
+                common = self._persist(record)
+                self._inner_numbers.append((common.number, number))
+                return common
+            case Send(after=after) if after:
+                waits_for = next((ours for ours, theirs in self._inner_numbers if theirs >= after), 0)
+                return msgspec.structs.replace(effect, after=waits_for)
+            case _:
+                return effect

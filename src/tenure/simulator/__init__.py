@@ -1,0 +1,1 @@
+"""The laboratory: the electors that ship, on virtual time, under faults that one seed draws."""

@@ -1,0 +1,262 @@
+"""The record of what happened to a group of nodes: one format for the simulator, replay, checkers and pictures.
+
+A file is one JSON object a line: a Head, then records in the order in which they happened. Instants are integer
+nanoseconds of true time from the beginning, whatever the nodes' own clocks said. Every line's `what` names its type,
+and a field that a later version adds is ignored by an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from tenure.core.events import NodeId
+from tenure.errors import TenureError
+
+VERSION = 1
+LIMIT_RECORDS = 5_000_000
+"""The longest trace that is read: about 600 MB."""
+
+
+class Line(msgspec.Struct, frozen=True, tag_field="what", tag=str.lower, omit_defaults=True):
+    """One line of a trace."""
+
+
+class Head(Line, frozen=True):
+    """The first line: what ran, and the command that runs it again."""
+
+    version: int
+    algorithm: str
+    nodes: tuple[NodeId, ...]
+    seed: int
+    until_ns: int
+    again: str = ""
+
+
+class Happened(Line, frozen=True):
+    """What happened at the true instant `at_ns`."""
+
+    at_ns: int
+
+
+class Sent(Happened, frozen=True):
+    """Message `id`, one number for each, left `sender`; `text` is its fields as `name=value` in words."""
+
+    id: int
+    sender: NodeId
+    to: NodeId
+    kind: str
+    text: str = ""
+    size: int = 0
+    """Bytes as the codec encodes it; 0 where nobody counted them."""
+
+
+class Arrived(Happened, frozen=True):
+    """Message `id` was handed to its receiver; twice where the network repeated it."""
+
+    id: int
+
+
+class Dropped(Happened, frozen=True):
+    """A copy of message `id` came to nothing: "lost", "cut" by a partition, or its receiver was "down"."""
+
+    id: int
+    why: str
+
+
+class Began(Happened, frozen=True):
+    """Life number `life` of a node, from 1."""
+
+    node: NodeId
+    life: int
+
+
+class Crashed(Happened, frozen=True):
+    """The node is gone with all that was not durable."""
+
+    node: NodeId
+
+
+class Paused(Happened, frozen=True):
+    """The node stands still: its clock goes on, and what comes waits."""
+
+    node: NodeId
+
+
+class Resumed(Happened, frozen=True):
+    """The node goes on after a pause."""
+
+    node: NodeId
+
+
+class Gone(Happened, frozen=True):
+    """The node has left the group."""
+
+    node: NodeId
+
+
+class Cut(Happened, frozen=True):
+    """From now on just these directed links carry nothing: pairs (sender, receiver)."""
+
+    links: tuple[tuple[NodeId, NodeId], ...]
+
+
+class Became(Happened, frozen=True):
+    """What a node is from now on: its role in the algorithm's word, whom it recognises, in which term."""
+
+    node: NodeId
+    role: str
+    leader: NodeId | None
+    term: int
+
+
+class Suspects(Happened, frozen=True):
+    """A node's failure detector began to suspect `peer`, or, with `trusts`, ceased to."""
+
+    node: NodeId
+    peer: NodeId
+    trusts: bool = False
+
+
+class Wrote(Happened, frozen=True):
+    """A record became durable."""
+
+    node: NodeId
+    kind: str
+    text: str = ""
+
+
+class Held(Happened, frozen=True):
+    """A node may act under `token` until the true instant `until_ns`; said anew when it is extended."""
+
+    node: NodeId
+    token: int
+    until_ns: int
+
+
+class Lost(Happened, frozen=True):
+    """A node may not act under `token` any more; `why` in a few words."""
+
+    node: NodeId
+    token: int
+    why: str
+
+
+class Sided(Happened, frozen=True):
+    """What a node made of a divided group: see `core.effects.Divided`."""
+
+    node: NodeId
+    side: str
+    sees: tuple[NodeId, ...]
+    why: str
+
+
+class Clock(Happened, frozen=True):
+    """A node's clock runs `ppm` parts per million fast from now on; below 0, slow."""
+
+    node: NodeId
+    ppm: int
+
+
+class Struck(Happened, frozen=True):
+    """A fault, or any line of a scenario, as text that a scenario script takes."""
+
+    text: str
+
+
+class Phase(Happened, frozen=True):
+    """The run enters a phase: "faults", "healed" or "end"."""
+
+    name: str
+
+
+class Violated(Happened, frozen=True):
+    """The checker of this name objects."""
+
+    checker: str
+    text: str
+
+
+Record = (
+    Sent
+    | Arrived
+    | Dropped
+    | Began
+    | Crashed
+    | Paused
+    | Resumed
+    | Gone
+    | Cut
+    | Became
+    | Suspects
+    | Wrote
+    | Held
+    | Lost
+    | Sided
+    | Clock
+    | Struck
+    | Phase
+    | Violated
+)
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """A whole run."""
+
+    head: Head
+    records: list[Record]
+
+
+class TraceError(TenureError):
+    """A file that is no trace of this version; the message names the line and what to do."""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Head | Record] = msgspec.json.Decoder(Head | Record)
+
+
+def lines(trace: Trace) -> Iterator[bytes]:
+    """The trace as it stands in a file, line by line, each with its end."""
+    yield _encoder.encode(trace.head) + b"\n"
+    for record in trace.records:
+        yield _encoder.encode(record) + b"\n"
+
+
+def write(trace: Trace, path: Path) -> None:
+    """Write the file anew. Raises OSError where it cannot be written."""
+    with path.open("wb") as file:
+        file.writelines(lines(trace))
+
+
+def read(path: Path) -> Trace:
+    """The trace in this file. Raises TraceError where it is none, OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return parse(file, name=str(path))
+
+
+def parse(file: Iterable[bytes], *, name: str = "the trace") -> Trace:
+    """The trace in these lines. Raises TraceError."""
+    head: Head | None = None
+    records: list[Record] = []
+    for number, line in enumerate(file, start=1):
+        try:
+            one = _decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise TraceError(
+                f"{name}, line {number}: {error}; make it anew by `tenure simulate --trace FILE`"
+            ) from error
+        if isinstance(one, Head) != (head is None):
+            raise TraceError(f"{name}, line {number}: a trace begins with one head; this file is cut or joined")
+        if isinstance(one, Head):
+            if one.version != VERSION:
+                raise TraceError(f"{name} has version {one.version}, and this is version {VERSION}: run it again")
+            head = one
+        elif len(records) == LIMIT_RECORDS:
+            raise TraceError(f"{name} has more than {LIMIT_RECORDS} records; make a shorter one with --until")
+        else:
+            records.append(one)
+    if head is None:
+        raise TraceError(f"{name} is empty; make one by `tenure simulate --trace FILE`")
+    return Trace(head, records)
