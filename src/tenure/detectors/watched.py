@@ -93,25 +93,31 @@ class Watched(Composed):
         self._excuse(now_ns)
         match event:
             case Started():
-                self._beat_ns = now_ns
-                for peer in self._peers():
-                    self._watch(peer, now_ns)
+                self._start(now_ns)
+            case Woke():
+                self._beat(now_ns)
+                self._look(now_ns)
             case Received(sender=sender, message=Heartbeat()):
                 self._hear(sender, now_ns)
             case Joined(peer=peer):
                 self._join(peer, now_ns)
             case Left(peer=peer):
                 self._leave(peer)
-            case Woke() | Received() | Persisted() | Asked() | Reconfigure():
+            case Received() | Persisted() | Asked() | Reconfigure():
                 ...
             case _:
                 assert_never(event)
-        self._beat(now_ns)
-        self._look(now_ns)
         self._settle(now_ns)
         return self._effects
 
     # Heartbeats
+
+    def _start(self, now_ns: int) -> None:
+        """Trust everybody, and let them hear that this node lives."""
+        for peer in self._peers():
+            self._watch(peer, now_ns)
+        self._beat_ns = now_ns
+        self._beat(now_ns)
 
     def _beat(self, now_ns: int) -> None:
         """Tell everybody that this node lives, if it is time to; a heartbeat that a pause has swallowed is not made up
@@ -134,7 +140,9 @@ class Watched(Composed):
     # Opinions
 
     def _look(self, now_ns: int) -> None:
-        """Pass on whom the detector suspects by now."""
+        """Pass on whom the detector suspects by now. Not before the driver has said that it is time: what waits to be
+        handed over may be a heartbeat.
+        """
         if now_ns < self._look_ns:
             return
         for peer in self._peers():
