@@ -98,9 +98,9 @@ def round_never_begun_again(self: Ring, now_ns: int) -> None:
 GREATEST, ONE, END = "all_recognise_the_greatest", "all_recognise_one_that_lives", "elections_end"
 MUTANTS = (
     Mutant("bully", Bully, "_elect", leads_without_waiting, GREATEST, 0),
-    Mutant("bully", Bully, "_answered", answer_ignored, GREATEST, 8),
-    Mutant("bully", Bully, "_answered", answered_waits_for_ever, ONE, 20),
-    Mutant("bully", Bully, "_told", crossed_announcements_left, GREATEST, 156),
+    Mutant("bully", Bully, "_answered", answer_ignored, GREATEST, 19),
+    Mutant("bully", Bully, "_answered", answered_waits_for_ever, ONE, 12),
+    Mutant("bully", Bully, "_told", crossed_announcements_left, GREATEST, 612),
     Mutant("bully", Bully, "_start", comes_back_without_an_election, GREATEST, 0),
     Mutant("ring", Ring, "_find_successor", successor_never_repaired, ONE, 0),
     Mutant("ring", Ring, "_token", token_passed_for_ever, END, 0),

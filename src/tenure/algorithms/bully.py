@@ -20,7 +20,8 @@ Differs from the paper. A node is not halted before it is told of its new leader
 leader that is deposed so soon that its own announcement may still be under way asks again when it has landed. Finding
 out that the leader is gone is left to a failure detector. A node that starts first keeps quiet for one delay, so that
 nothing of its earlier life is under way when it speaks. A leader that is asked again right after it has announced
-itself answers only; who needed a second announcement asks once more.
+itself answers only, and so does who has just heard of it: the announcement is under way to the asker as well. Who
+needed another one asks once more. (Otherwise many that hold elections at once can keep one another at it for long.)
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ class Bully(Elector):
         self.role: Role = Role.NEW
         self.suspects = set[NodeId]()
         self._settled_ns = 0  # from here on no announcement of mine is under way, and none that depose me crossed one
+        self._fresh_ns = 0  # until then whoever asks is told by the announcement that told me
         self._ask_again = False  # an announcement of mine may land after that of the leader I follow
         self._effects: list[Effect] = []
 
@@ -175,7 +177,8 @@ class Bully(Elector):
         self._effects.append(Send(sender, Answer()))
         match self.role:
             case Role.FOLLOWING:
-                self._elect(now_ns)
+                if now_ns >= self._fresh_ns:
+                    self._elect(now_ns)
             case Role.LEADING:
                 if now_ns >= self._settled_ns:
                     self._win(now_ns)
@@ -198,6 +201,7 @@ class Bully(Elector):
 
     def _told(self, sender: NodeId, now_ns: int) -> None:
         """A greater node leads: follow it, whoever led before, and look again later where that may be out of date."""
+        self._fresh_ns = now_ns + 2 * self.settings.delay_ns + 1
         if self.leader == sender:
             return
         self.role = Role.FOLLOWING

@@ -1,1 +1,68 @@
-"""The laboratory: the electors that ship, on virtual time, under faults that one seed draws."""
+"""The laboratory: the electors that ship, on virtual time, under faults that one seed draws.
+
+    from tenure.simulator import simulate
+
+    run = simulate("bully", nodes=5, seed=7)
+    run.violations, run.measures.leaderless_ns, run.svg()
+
+world      drives electors on virtual time, in a total order
+node, clock, disk, network   what it is made of; they only obey
+faults     what can go wrong, as data and as words
+nemesis, news                carries faults out | tells nodes of members and deaths
+plan       draws what goes wrong from a seed, inside an algorithm's fault model
+scenario   the same from a script in plain text, with what is expected
+names      algorithms and detectors by name
+checkers, measures           what must hold | how long there was no leader, or two
+run        one run from its setup to its judgement
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tenure.core.elector import Elector
+from tenure.core.events import NodeId
+from tenure.simulator.checkers import Violation
+from tenure.simulator.run import Run, run, set_up
+from tenure.simulator.scenario import Scenario
+from tenure.simulator.world import Surroundings
+
+__all__ = ["Run", "Scenario", "Surroundings", "Violation", "simulate"]
+
+
+def simulate(
+    algorithm: str | type[Elector] | None = None,
+    *,
+    nodes: int | Sequence[NodeId] = 5,
+    seed: int = 0,
+    until: float | str = 60,
+    faults: Iterable[str] | None = None,
+    scenario: Scenario | None = None,
+    detector: str = "heartbeat",
+    settings: object = None,
+    surroundings: Surroundings | None = None,
+    check: Iterable[str] | None = None,
+    trace: bool = True,
+) -> Run:
+    """Run one group of `nodes` (a number, or their own numbers) for `until` seconds of virtual time.
+
+    `algorithm` is a name such as "bully+lease", or a class of electors; the `detector` around it is "heartbeat", "phi"
+    or "told": the world tells who is dead.
+
+    `faults` names kinds of `tenure.simulator.plan.KINDS`; None are those inside the algorithm's fault model, () is a
+    calm run. A `scenario` takes their place. `check` names checkers; None are those of the algorithm's guarantees.
+    Without `trace` no pictures can be made, and memory is bounded. Raises ConfigurationError.
+    """
+    setup = set_up(
+        algorithm,
+        nodes=nodes,
+        seed=seed,
+        until=until,
+        faults=faults,
+        scenario=scenario,
+        detector=detector,
+        settings=settings,
+        surroundings=surroundings,
+        check=check,
+    )
+    return run(setup, keeps_trace=trace)

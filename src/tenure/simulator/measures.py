@@ -1,0 +1,94 @@
+"""How long a group had no leader, or two, and how often it changed: measured from the records of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tenure import trace
+from tenure.core.events import NodeId
+
+
+class Measures:
+    """Counts and integer nanoseconds of true time, from the first record on; `ended` closes the last stretch."""
+
+    def __init__(self) -> None:
+        self.leaderless_ns = 0
+        """Nobody believed that it leads."""
+        self.two_leaders_ns = 0
+        """Two or more believed it."""
+        self.disagreeing_ns = 0
+        """Not all that live recognised the same leader that lives."""
+        self.agreed_ns: int | None = None
+        """When all did for the first time."""
+        self.vacant_ns = 0
+        """Nobody might act."""
+        self.overlap_ns = 0
+        """Two or more might act."""
+        self.became_leader = 0
+        """How often a node began to believe that it leads."""
+        self.tenures = 0
+        self.roles = Counter[str]()
+        """Changes of role, as "from -> to"."""
+        self._now_ns = 0
+        self._recognised: dict[NodeId, NodeId | None] = {}
+        self._role: dict[NodeId, str] = {}
+        self._until_ns: dict[NodeId, int] = {}
+        self._token: dict[NodeId, int] = {}
+
+    def see(self, record: trace.Record) -> None:
+        """Take in what happened."""
+        match record:
+            case trace.Began(node=node):
+                self._pass_time(record.at_ns)
+                self._recognised[node] = None
+                self._role[node] = "new"
+            case trace.Became(node=node, role=role, leader=leader):
+                self._pass_time(record.at_ns)
+                self.became_leader += leader == node and self._recognised.get(node) != node
+                self._recognised[node] = leader
+                if role != self._role.get(node):
+                    self.roles[f"{self._role.get(node)} -> {role}"] += 1
+                    self._role[node] = role
+            case trace.Held(node=node, token=token):
+                self._pass_time(record.at_ns)
+                self.tenures += self._token.get(node) != token
+                self._token[node], self._until_ns[node] = token, record.until_ns
+            case trace.Lost(node=node):
+                self._pass_time(record.at_ns)
+                self._until_ns.pop(node, None)
+                self._token.pop(node, None)
+            case trace.Crashed(node=node) | trace.Gone(node=node):
+                self._pass_time(record.at_ns)
+                for known in (self._recognised, self._role, self._until_ns, self._token):
+                    known.pop(node, None)
+            case _:
+                ...
+
+    def ended(self, at_ns: int) -> None:
+        """The run is over."""
+        self._pass_time(at_ns)
+
+    def _pass_time(self, at_ns: int) -> None:
+        if at_ns == self._now_ns:
+            return
+        passed_ns = at_ns - self._now_ns
+        leaders = [node for node, leader in self._recognised.items() if leader == node]
+        self.leaderless_ns += passed_ns * (not leaders)
+        self.two_leaders_ns += passed_ns * (len(leaders) > 1)
+        recognised = set(self._recognised.values())
+        if len(recognised) == 1 and recognised == set(leaders):
+            self.agreed_ns = self._now_ns if self.agreed_ns is None else self.agreed_ns
+        else:
+            self.disagreeing_ns += passed_ns
+        self._pass_tenures(at_ns)
+        self._now_ns = at_ns
+
+    def _pass_tenures(self, at_ns: int) -> None:
+        """Tenures end by themselves, between two records."""
+        from_ns = self._now_ns
+        for until_ns in sorted({min(until_ns, at_ns) for until_ns in self._until_ns.values()} | {at_ns}):
+            if until_ns > from_ns:
+                holders = sum(held_ns >= until_ns for held_ns in self._until_ns.values())
+                self.vacant_ns += (until_ns - from_ns) * (holders == 0)
+                self.overlap_ns += (until_ns - from_ns) * (holders > 1)
+                from_ns = until_ns

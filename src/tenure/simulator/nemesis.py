@@ -1,0 +1,179 @@
+"""Carries out faults on a world. What is not possible just now, such as to crash who is down, strikes nobody."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from tenure import trace
+from tenure.core.events import Asked, Joined, Left, NodeId, Reconfigure, Suspected, Trusted
+from tenure.simulator import faults
+from tenure.simulator.faults import AnyFault
+from tenure.simulator.network import Weather
+from tenure.simulator.news import News
+from tenure.simulator.node import Node
+from tenure.simulator.world import World
+
+LIMIT_MEMBERS = 10_000
+"""Members of one group: every node that joins is told of all others."""
+
+
+class Nemesis:
+    """The one who lets things happen to a world."""
+
+    def __init__(self, world: World, news: News) -> None:
+        self.world, self.news = world, news
+
+    def at(self, at_ns: int, fault: AnyFault) -> None:
+        """Let this happen at a true instant."""
+        self.world.call_at(at_ns, self.strike, fault)
+
+    def strike(self, fault: AnyFault) -> bool:
+        """Let it happen now, and tell the observers; whether it found something to strike."""
+        self.world.tell(trace.Struck(self.world.now_ns, str(fault)))
+        if has_struck := self._strike(fault):
+            self.world.struck[type(fault).__name__] += 1
+        return has_struck
+
+    def _strike(self, fault: AnyFault) -> bool:
+        match fault:
+            case faults.Partition() | faults.CutLink() | faults.MendLink() | faults.Heal():
+                return self._cut(fault)
+            case faults.Lose() | faults.Duplicate() | faults.Latency():
+                return self._change_weather(fault)
+            case faults.Join(node=number):
+                return self._join(number)
+            case _:
+                node = self.world.nodes.get(fault.node)
+                return node is not None and self._strike_node(node, fault)
+
+    def _strike_node(self, node: Node, fault: OneNodes) -> bool:
+        world = self.world
+        if isinstance(fault, faults.Restart):
+            if node.is_member:
+                world.start(node.number)
+            return node.is_member
+        if isinstance(fault, faults.Leave):
+            return self._leave(node)
+        if isinstance(fault, DISKS):
+            return self._strike_disk(node, fault)
+        if isinstance(fault, faults.Drift):
+            world.run_clock_at(node, fault.ppm)
+            return True
+        if node.elector is None:
+            return False
+        match fault:
+            case faults.Crash():
+                world.crash(node)
+            case faults.Pause(for_ns=for_ns):
+                world.pause(node, for_ns)
+            case faults.Ask(to=to):
+                world.give(node, Asked(to))
+            case faults.SetVoters(voters=voters):
+                world.give(node, Reconfigure(voters))
+            case faults.FalseAlarm(peer=peer):
+                self.news.alarm(node, Suspected(peer))
+            case faults.AllClear(peer=peer):
+                self.news.alarm(node, Trusted(peer))
+            case _:
+                assert_never(fault)
+        return True
+
+    def _strike_disk(
+        self, node: Node, fault: faults.SlowDisk | faults.StallDisk | faults.LyingDisk | faults.MendDisk
+    ) -> bool:
+        match fault:
+            case faults.SlowDisk(least_ns=least_ns, most_ns=most_ns):
+                node.disk.least_ns, node.disk.most_ns = least_ns, most_ns
+            case faults.StallDisk():
+                node.disk.is_stalled = True
+            case faults.LyingDisk():
+                node.disk.is_lying = True
+            case faults.MendDisk():
+                self.world.mend_disk(node)
+            case _:
+                assert_never(fault)
+        return True
+
+    # Links
+
+    def _cut(self, fault: faults.Partition | faults.CutLink | faults.MendLink | faults.Heal) -> bool:
+        network, before = self.world.network, set(self.world.network.cut)
+        match fault:
+            case faults.Partition(groups=groups):
+                network.partition(groups, self.world.nodes)
+            case faults.CutLink(sender=sender, to=to, both=both):
+                network.cut |= {(sender, to), (to, sender)} if both else {(sender, to)}
+            case faults.MendLink(sender=sender, to=to, both=both):
+                network.cut -= {(sender, to), (to, sender)} if both else {(sender, to)}
+            case faults.Heal():
+                network.cut = set()
+                network.weather = self.world.fair_weather()
+            case _:
+                assert_never(fault)
+        if network.cut == before:
+            return isinstance(fault, faults.Heal)
+        self.world.tell(trace.Cut(self.world.now_ns, tuple(sorted(network.cut))))
+        for number in sorted({node for link in network.cut ^ before for node in link} & self.world.nodes.keys()):
+            self.world.on_change(number)
+        return True
+
+    def _change_weather(self, fault: faults.Lose | faults.Duplicate | faults.Latency) -> bool:
+        weather = self.world.network.weather
+        loss, duplicates, least_ns, most_ns = weather.loss, weather.duplicates, weather.least_ns, weather.most_ns
+        match fault:
+            case faults.Lose(chance=chance):
+                loss = chance
+            case faults.Duplicate(chance=chance):
+                duplicates = chance
+            case faults.Latency():
+                least_ns, most_ns = fault.least_ns, fault.most_ns
+            case _:
+                assert_never(fault)
+        self.world.network.weather = Weather(
+            least_ns=least_ns, most_ns=most_ns, loss=loss, duplicates=duplicates, fifo=weather.fifo
+        )
+        return True
+
+    # Members
+
+    def _join(self, number: NodeId) -> bool:
+        world = self.world
+        node = world.nodes.get(number)
+        if (node is not None and node.is_member) or len(world.nodes) >= LIMIT_MEMBERS:
+            return False
+        if node is None:
+            node = world.add(number)
+        node.is_member = True
+        world.start(number)
+        self.news.members_changed(Joined(number))
+        return True
+
+    def _leave(self, node: Node) -> bool:
+        if not node.is_member or len(self.world.members) < 2:  # noqa: PLR2004  somebody must be left
+            return False
+        node.is_member = False
+        if node.elector is not None:
+            self.world.give(node, Left(node.number))
+            node.end()
+        self.world.tell(trace.Gone(self.world.now_ns, node.number))
+        self.news.members_changed(Left(node.number))
+        return True
+
+
+DISKS = (faults.SlowDisk, faults.StallDisk, faults.LyingDisk, faults.MendDisk)
+OneNodes = (
+    faults.Crash
+    | faults.Restart
+    | faults.Pause
+    | faults.Drift
+    | faults.SlowDisk
+    | faults.StallDisk
+    | faults.LyingDisk
+    | faults.MendDisk
+    | faults.Leave
+    | faults.Ask
+    | faults.SetVoters
+    | faults.FalseAlarm
+    | faults.AllClear
+)
+"""What is about one node that must be there."""

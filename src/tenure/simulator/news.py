@@ -1,0 +1,69 @@
+"""Who tells nodes of members and of deaths, where no detector of theirs does: late, in order, and once each."""
+
+from __future__ import annotations
+
+from random import Random
+
+from tenure import trace
+from tenure.core.events import Joined, Left, NodeId, Suspected, Trusted
+from tenure.simulator.node import Node
+from tenure.simulator.world import World
+
+
+class News:
+    """Brings a world's nodes the news about one another."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._chance = Random(f"{world.seed}/news")
+        if world.surroundings.is_told:
+            world.on_change = self.changed
+
+    def changed(self, number: NodeId) -> None:
+        """A node lives or dies, or is reached or not: each learns it after a time of its own."""
+        for peer in self.world.members:
+            if peer != number:
+                self._look_later(peer, number)
+                self._look_later(number, peer)
+
+    def members_changed(self, event: Joined | Left) -> None:
+        """Tell all members but the one it is about, each after a time of its own, and in order at each."""
+        least_ns, most_ns = self.world.surroundings.news_least_ns, self.world.surroundings.news_most_ns
+        for number in self.world.members:
+            node = self.world.nodes[number]
+            if number != event.peer:
+                node.told_ns = max(self._draw(least_ns, most_ns), node.told_ns)
+                self.world.call_at(node.told_ns, self._tell_member, (node, event))
+
+    def alarm(self, node: Node, event: Suspected | Trusted) -> None:
+        """Let a node suspect or trust a peer, if that is news to it."""
+        is_dead = isinstance(event, Suspected)
+        if node.elector is None or event.peer not in node.known or is_dead == (event.peer in node.believed_dead):
+            return
+        node.believed_dead ^= {event.peer}
+        self.world.tell(trace.Suspects(self.world.now_ns, node.number, event.peer, not is_dead))
+        self.world.give(node, event)
+
+    def _draw(self, least_ns: int, most_ns: int) -> int:
+        return self.world.now_ns + least_ns + int(self._chance.random() * (most_ns - least_ns))
+
+    def _look_later(self, observer: NodeId, peer: NodeId) -> None:
+        fair = self.world.surroundings
+        self.world.call_at(self._draw(fair.detect_least_ns, fair.detect_most_ns), self._look, (observer, peer))
+
+    def _look(self, of: tuple[NodeId, NodeId]) -> None:
+        observer, peer = of
+        node, seen = self.world.nodes[observer], self.world.nodes[peer]
+        if node.elector is not None:
+            is_dead = seen.elector is None or (peer, observer) in self.world.network.cut
+            self.alarm(node, Suspected(peer) if is_dead else Trusted(peer))
+
+    def _tell_member(self, what: tuple[Node, Joined | Left]) -> None:
+        node, event = what
+        if node.elector is None or (event.peer in node.known) == isinstance(event, Joined):
+            return  # it is down, or began since, and knows it already
+        node.known ^= {event.peer}
+        node.believed_dead.discard(event.peer)
+        self.world.give(node, event)
+        if self.world.surroundings.is_told:
+            self._look_later(node.number, event.peer)

@@ -1,0 +1,81 @@
+"""One node of a simulated group: its elector, clock, disk, and what waits for it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from tenure.core.effects import Send
+from tenure.core.elector import Elector
+from tenure.core.events import Event, NodeId
+from tenure.durations import NEVER_NS
+from tenure.simulator.clock import NodeClock
+from tenure.simulator.disk import Disk
+
+LIMIT_WAITING = 100_000
+"""Events for a paused node, or messages that wait for a disk; what comes on top is dropped, as by a full buffer."""
+
+
+class Node:
+    """Its number, and all that is of one life or outlives it."""
+
+    __slots__ = (
+        "alarm_ns",
+        "believed_dead",
+        "clock",
+        "disk",
+        "durable",
+        "elector",
+        "held",
+        "inbox",
+        "is_member",
+        "known",
+        "life",
+        "number",
+        "paused_until_ns",
+        "seen",
+        "told_ns",
+        "waiting",
+    )
+
+    def __init__(self, number: NodeId, clock: NodeClock, disk: Disk) -> None:
+        self.number = number
+        self.clock = clock
+        self.disk = disk
+        self.life = 0
+        self.is_member = True
+        self.told_ns = 0
+        """When it hears the last news about members that are under way to it."""
+        self.elector: Elector | None = None
+        """None while it is down."""
+        self._forget()
+
+    def begin(self, elector: Elector, known: set[NodeId]) -> None:
+        """A new life."""
+        self._forget()
+        self.life += 1
+        self.elector = elector
+        self.known = known
+
+    def end(self) -> None:
+        """Down, with all that was of this life."""
+        self.elector = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self.alarm_ns = NEVER_NS
+        self.paused_until_ns = 0
+        self.durable = 0
+        self.waiting = deque[Send]()
+        """Messages that wait for the disk."""
+        self.inbox = deque[Event]()
+        """What came while it was paused."""
+        self.believed_dead = set[NodeId]()
+        self.known = set[NodeId]()
+        self.seen: Any = None
+        """Its role, leader and term, as last recorded."""
+        self.held: tuple[int, int] | None = None
+        """The token under which it may act, and until when on its own clock."""
+
+    def is_up(self) -> bool:
+        return self.elector is not None

@@ -1,0 +1,286 @@
+"""Draws what goes wrong in a run from its seed, inside what the algorithm's fault model allows.
+
+Each seed takes some of the kinds only (swarm testing: Groce, Zhang, Eide, Chen and Regehr 2012), so that rare
+combinations are not drowned. A run ends with calm: everything is mended, and a majority at least must converge; where
+the model knows partitions the others may stay cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+
+import msgspec
+
+from tenure.core.elector import Elector
+from tenure.core.events import NodeId
+from tenure.core.model import FaultModel, Guarantee, Links, Synchrony
+from tenure.core.quorum import majority_of
+from tenure.durations import NS_PER_S
+from tenure.errors import ConfigurationError
+from tenure.simulator import faults
+from tenure.simulator.faults import AnyFault, Stroke
+from tenure.simulator.network import MS
+
+DRIFT_PPM = 100_000
+"""The most that clocks drift: chrony slews by up to 8.3 %, and leases across hosts are counted with 10 %."""
+LONGEST_NS = 8 * NS_PER_S
+"""The longest single pause, cut or stall: longer than every lease and time-out of the defaults."""
+
+
+MOST_NEWCOMERS = 3
+"""More would make the groups of a long run large and slow, and show nothing new."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What happens in one run, in order of time; `converging` must agree after `healed_ns` (None: nobody heals)."""
+
+    strokes: tuple[Stroke, ...]
+    healed_ns: int | None = None
+    converging: tuple[NodeId, ...] = ()
+
+
+class Draw:
+    """One seed's drawing: hands out instants, nodes and durations, and collects strokes."""
+
+    def __init__(self, chance: Random, nodes: Sequence[NodeId], end_ns: int, *, keeps_majority: bool) -> None:
+        self.chance, self.nodes, self.end_ns = chance, list(nodes), end_ns
+        self.strokes: list[Stroke] = []
+        self.may_leave = (len(nodes) - 1) // 2 if keeps_majority else len(nodes) - 2
+        self.newcomers = 0
+
+    def instant_ns(self) -> int:
+        return int(self.chance.random() * self.end_ns)
+
+    def span_ns(self) -> int:
+        """Mostly short, now and then long."""
+        return 10 * MS + int(self.chance.random() ** 3 * LONGEST_NS)
+
+    def node(self) -> NodeId:
+        return self.nodes[int(self.chance.random() * len(self.nodes))]
+
+    def pair(self) -> tuple[NodeId, NodeId]:
+        one = int(self.chance.random() * len(self.nodes))
+        other = int(self.chance.random() * (len(self.nodes) - 1))
+        return self.nodes[one], self.nodes[other + (other >= one)]
+
+    def some(self) -> tuple[NodeId, ...]:
+        """Any number of nodes, but neither none nor all."""
+        count = 1 + int(self.chance.random() * (len(self.nodes) - 1))
+        return tuple(sorted(sorted(self.nodes, key=lambda _: self.chance.random())[:count]))
+
+    def add(self, at_ns: int, fault: AnyFault) -> None:
+        if at_ns < self.end_ns:
+            self.strokes.append(Stroke(at_ns, fault))
+
+    def for_a_while(self, fault: AnyFault, end: AnyFault) -> None:
+        at_ns = self.instant_ns()
+        self.add(at_ns, fault)
+        self.add(at_ns + self.span_ns(), end)
+
+
+def _crash(draw: Draw) -> None:
+    node = draw.node()
+    draw.for_a_while(faults.Crash(node), faults.Restart(node))
+
+
+def _blink(draw: Draw) -> None:
+    draw.add(draw.instant_ns(), faults.Restart(draw.node()))
+
+
+def _pause(draw: Draw) -> None:
+    draw.add(draw.instant_ns(), faults.Pause(draw.node(), draw.span_ns()))
+
+
+def _partition(draw: Draw) -> None:
+    draw.for_a_while(faults.Partition((draw.some(),)), faults.Heal())
+
+
+def _one_way(draw: Draw) -> None:
+    one, other = draw.pair()
+    draw.for_a_while(faults.CutLink(one, other), faults.MendLink(one, other))
+
+
+def _partial(draw: Draw) -> None:
+    one, other = draw.pair()
+    draw.for_a_while(faults.CutLink(one, other, both=True), faults.MendLink(one, other, both=True))
+
+
+def _loss(draw: Draw) -> None:
+    draw.for_a_while(faults.Lose(round(draw.chance.random() * 0.4, 3)), faults.Lose(0.0))
+
+
+def _duplicate(draw: Draw) -> None:
+    draw.for_a_while(faults.Duplicate(round(draw.chance.random() * 0.5, 3)), faults.Duplicate(0.0))
+
+
+def _latency(draw: Draw) -> None:
+    draw.for_a_while(faults.Latency(0, int(draw.chance.random() ** 2 * 2 * NS_PER_S)), faults.Latency(1 * MS, 10 * MS))
+
+
+def _drift(draw: Draw) -> None:
+    ppm = DRIFT_PPM if draw.chance.random() < 0.5 else int(draw.chance.random() * DRIFT_PPM)  # noqa: PLR2004  half at the bound
+    draw.add(draw.instant_ns(), faults.Drift(draw.node(), ppm if draw.chance.random() < 0.5 else -ppm))  # noqa: PLR2004  fast or slow
+
+
+def _slow_disk(draw: Draw) -> None:
+    node = draw.node()
+    slow = faults.SlowDisk(node, 0, 10 * MS + int(draw.chance.random() ** 3 * 5 * NS_PER_S))
+    draw.for_a_while(slow, faults.MendDisk(node))
+
+
+def _stalled_disk(draw: Draw) -> None:
+    node = draw.node()
+    draw.for_a_while(faults.StallDisk(node), faults.MendDisk(node))
+
+
+def _join(draw: Draw) -> None:
+    if draw.newcomers == MOST_NEWCOMERS:
+        return
+    draw.newcomers += 1
+    draw.add(draw.instant_ns(), faults.Join(max(draw.nodes) + draw.newcomers))
+
+
+def _leave(draw: Draw) -> None:
+    if draw.may_leave > 0:
+        draw.may_leave -= 1
+        draw.add(draw.instant_ns(), faults.Leave(draw.node()))
+
+
+def _ask(draw: Draw) -> None:
+    one, other = draw.pair()
+    draw.add(draw.instant_ns(), faults.Ask(one, other if draw.chance.random() < 0.5 else None))  # noqa: PLR2004  half of them
+
+
+def _voters(draw: Draw) -> None:
+    at_ns, voters = draw.instant_ns(), draw.some()
+    for node in draw.nodes:  # whoever leads is among them; the others refuse
+        draw.add(at_ns, faults.SetVoters(node, voters))
+
+
+def _false_alarm(draw: Draw) -> None:
+    one, other = draw.pair()
+    draw.for_a_while(faults.FalseAlarm(one, other), faults.AllClear(one, other))
+
+
+def _lying_disk(draw: Draw) -> None:
+    draw.add(draw.instant_ns(), faults.LyingDisk(draw.node()))
+
+
+KINDS: dict[str, Callable[[Draw], None]] = {
+    "crash": _crash,
+    "blink": _blink,
+    "pause": _pause,
+    "partition": _partition,
+    "one-way": _one_way,
+    "partial": _partial,
+    "loss": _loss,
+    "duplicate": _duplicate,
+    "latency": _latency,
+    "drift": _drift,
+    "slow-disk": _slow_disk,
+    "stalled-disk": _stalled_disk,
+    "join": _join,
+    "leave": _leave,
+    "ask": _ask,
+    "voters": _voters,
+    "false-alarm": _false_alarm,
+    "lying-disk": _lying_disk,
+}
+"""What `--fault` names."""
+
+
+def kinds_within(kind: type[Elector]) -> tuple[str, ...]:
+    """The kinds of faults under which this algorithm keeps its promises."""
+    model: FaultModel = kind.assumes
+    is_bounded = model.synchrony is Synchrony.SYNCHRONOUS
+    allowed = {
+        "crash": True,
+        "blink": True,
+        "pause": not is_bounded,
+        "partition": model.partitions,
+        "one-way": model.partitions,
+        "partial": model.partitions,
+        "loss": model.links is Links.LOSSY,
+        "duplicate": model.links is Links.LOSSY,
+        "latency": not is_bounded,
+        "drift": model.clock_drift,
+        "slow-disk": not is_bounded and bool(kind.records),
+        "stalled-disk": not is_bounded and bool(kind.records),
+        "join": True,
+        "leave": True,
+        "ask": True,
+        "voters": Guarantee.ONE_AT_A_TIME in kind.guarantees,
+        "false-alarm": not is_bounded,
+        "lying-disk": False,
+    }
+    return tuple(name for name, is_allowed in allowed.items() if is_allowed)
+
+
+def checked(kinds: Iterable[str]) -> tuple[str, ...]:
+    """These names of kinds. Raises ConfigurationError for one that is none."""
+    names = tuple(kinds)
+    for name in names:
+        if name not in KINDS:
+            raise ConfigurationError(f"there is no fault {name!r}; there are: {', '.join(KINDS)}")
+    return names
+
+
+def draw(
+    kind: type[Elector], nodes: Sequence[NodeId], seed: int, until_ns: int, kinds: Sequence[str] | None = None
+) -> Plan:
+    """What this seed lets happen until two thirds of the run; the last third is calm. `kinds` None: the model's own."""
+    chance = Random(f"{seed}/plan")
+    given = kinds_within(kind) if kinds is None else checked(kinds)
+    healed_ns = until_ns * 2 // 3
+    has_quorum = kind.assumes.partitions
+    drawing = Draw(chance, nodes, healed_ns, keeps_majority=has_quorum)
+    if len(nodes) < 2:  # noqa: PLR2004  alone, there is nobody to be cut from
+        given = tuple(
+            name for name in given if name in {"crash", "blink", "pause", "drift", "slow-disk", "stalled-disk"}
+        )
+    swarm = [name for name in given if kinds is not None or chance.random() < 0.5]  # noqa: PLR2004  a fair coin for each
+    if "voters" in swarm:  # who has left cannot vote: at least a majority of any voters must be there in the end
+        swarm = [name for name in swarm if name != "leave"]
+    if swarm:
+        for _ in range(1 + int(chance.random() * max(1, healed_ns // NS_PER_S))):
+            KINDS[swarm[int(chance.random() * len(swarm))]](drawing)
+    return _with_calm(drawing, healed_ns, isolates=has_quorum and "voters" not in swarm)
+
+
+def _with_calm(drawing: Draw, healed_ns: int, *, isolates: bool) -> Plan:
+    """The strokes in order, and then the mending; with `isolates` half of the runs leave a minority cut off."""
+    strokes = sorted(drawing.strokes, key=lambda stroke: stroke.at_ns)
+    gone = {stroke.fault.node for stroke in strokes if isinstance(stroke.fault, faults.Leave)}
+    joined = [stroke.fault.node for stroke in strokes if isinstance(stroke.fault, faults.Join)]
+    staying = [node for node in (*drawing.nodes, *joined) if node not in gone]
+    converging = staying
+    calm: list[AnyFault] = [faults.Heal()]
+    cut_off = (len(drawing.nodes) - majority_of(len(drawing.nodes))) - len(gone)
+    if isolates and cut_off > 0 and drawing.chance.random() < 0.5:  # noqa: PLR2004  a fair coin
+        alone = [node for node in staying if node in drawing.nodes][:cut_off]
+        converging = [node for node in staying if node not in alone]
+        calm.append(faults.Partition((tuple(converging),)))
+    down = _down_after(strokes)
+    calm += [faults.MendDisk(node) for node in staying]
+    calm += [faults.AllClear(one, other) for one, other in _alarms(strokes)]
+    calm += [faults.Restart(node) for node in converging if node in down]
+    strokes += [Stroke(healed_ns, fault) for fault in calm]
+    return Plan(tuple(strokes), healed_ns, tuple(sorted(converging)))
+
+
+def _down_after(strokes: Iterable[Stroke]) -> set[NodeId]:
+    down: set[NodeId] = set()
+    for stroke in strokes:
+        if isinstance(stroke.fault, faults.Crash):
+            down.add(stroke.fault.node)
+        elif isinstance(stroke.fault, faults.Restart):
+            down.discard(stroke.fault.node)
+    return down
+
+
+def _alarms(strokes: Iterable[Stroke]) -> list[tuple[NodeId, NodeId]]:
+    pairs = [
+        (stroke.fault.node, stroke.fault.peer) for stroke in strokes if isinstance(stroke.fault, faults.FalseAlarm)
+    ]
+    return sorted(set(pairs))

@@ -1,0 +1,277 @@
+"""One run: a group, a plan of what goes wrong, the checkers that judge it, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from tenure import trace
+from tenure.core.composed import Composed
+from tenure.core.elector import Elector
+from tenure.core.events import NodeId
+from tenure.core.model import Guarantee
+from tenure.durations import NS_PER_S, to_ns
+from tenure.errors import ConfigurationError
+from tenure.simulator import checkers, names, plan
+from tenure.simulator.checkers import Checker, Violation
+from tenure.simulator.measures import Measures
+from tenure.simulator.nemesis import Nemesis
+from tenure.simulator.news import News
+from tenure.simulator.plan import Plan
+from tenure.simulator.scenario import Expectation, Scenario
+from tenure.simulator.world import RanAway, Surroundings, World, kind_of
+
+LIMIT_VIOLATIONS = 100
+"""That one run keeps; a checker that objects at every step has made its point."""
+MOST_NODES = 10_000
+SHORTEST_CALM_NS = 8 * NS_PER_S
+"""A run whose calm is shorter is not judged for agreement and termination: time-outs and leases take seconds."""
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """All that decides a run: the same setup gives the same run, on every machine."""
+
+    kind: type[Elector]
+    nodes: tuple[NodeId, ...]
+    seed: int
+    until_ns: int
+    plan: Plan
+    expectations: tuple[Expectation, ...] = ()
+    settings: object = None
+    surroundings: Surroundings = Surroundings()
+    check: tuple[str, ...] | None = None
+    """The checkers by name; None: those of the algorithm's guarantees."""
+    again: str = ""
+    """The command line that runs it again."""
+
+
+class Run:
+    """What came of a run."""
+
+    def __init__(self, setup: Setup, world: World, measures: Measures, violations: list[Violation]) -> None:
+        self.setup = setup
+        self.violations = violations
+        """What the checkers objected to; empty for a run without fault."""
+        self.measures = measures
+        self.sent = {
+            kind_of(kind): count for kind, count in sorted(world.sent.items(), key=lambda one: kind_of(one[0]))
+        }
+        """Messages by kind, each counted once, when it left."""
+        self.bytes = {
+            kind_of(kind): size for kind, size in sorted(world.bytes.items(), key=lambda one: kind_of(one[0]))
+        }
+        self.delivered = world.delivered
+        self.struck: Counter[str] = world.struck
+        """Faults that found something to strike, by name."""
+        self.refused: Counter[str] = world.refused
+        self.trace: trace.Trace | None = None
+
+    @property
+    def is_void(self) -> bool:
+        """Whether nothing was elected: such a run shows nothing."""
+        return self.measures.became_leader == 0
+
+    def digest(self) -> str:
+        """Of the whole trace, in hexadecimal. Raises ConfigurationError where none was kept."""
+        sha = hashlib.sha256()
+        for line in trace.lines(self._kept()):
+            sha.update(line)
+        return sha.hexdigest()
+
+    def svg(self) -> str:
+        """The run as a space-time diagram. Raises ConfigurationError where no trace was kept."""
+        from tenure.render import spacetime
+
+        return spacetime.svg(self._kept())
+
+    def html(self) -> str:
+        """The run as a page that steps and plays. Raises ConfigurationError where no trace was kept."""
+        from tenure.render import spacetime
+
+        return spacetime.html(self._kept())
+
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        return self.svg()
+
+    def _kept(self) -> trace.Trace:
+        if self.trace is None:
+            raise ConfigurationError("this run kept no trace; run it again with trace=True")
+        return self.trace
+
+
+def set_up(
+    algorithm: str | type[Elector] | None = None,
+    *,
+    nodes: int | Sequence[NodeId] = 5,
+    seed: int = 0,
+    until: float | str = 60,
+    faults: Iterable[str] | None = None,
+    scenario: Scenario | None = None,
+    detector: str = "heartbeat",
+    settings: object = None,
+    surroundings: Surroundings | None = None,
+    check: Iterable[str] | None = None,
+    again: str = "",
+) -> Setup:
+    """What `simulate` runs: a scenario's word goes before the arguments', and its strokes before drawn faults."""
+    scenario = scenario or Scenario()
+    said = scenario.algorithm or algorithm
+    if said is None:
+        raise ConfigurationError("no algorithm was named; give one, such as bully, or name it in the scenario")
+    inner = names.algorithm(said) if isinstance(said, str) else said
+    detector = scenario.detector or detector
+    kind = names.watched(inner, detector)
+    if kind is not inner:
+        kind, settings = _with_settings(kind, inner, settings), None
+    surroundings = msgspec.structs.replace(surroundings or Surroundings(), is_told=detector == names.TOLD)
+    numbers = scenario.nodes or (tuple(range(1, nodes + 1)) if isinstance(nodes, int) else tuple(sorted(nodes)))
+    if not 1 <= len(numbers) <= MOST_NODES or len(set(numbers)) != len(numbers) or min(numbers) < 1:
+        raise ConfigurationError(f"nodes are 1 to {MOST_NODES} different numbers from 1 on; got {nodes}")
+    seed = seed if scenario.seed is None else scenario.seed
+    until_ns = to_ns(until) if scenario.until_ns is None else scenario.until_ns
+    if until_ns == 0:
+        raise ConfigurationError("until is 0, so that nothing would happen; give seconds such as until=60")
+    drawn = Plan(scenario.strokes) if scenario.strokes else plan.draw(kind, numbers, seed, until_ns, _names(faults))
+    return Setup(
+        kind=kind,
+        nodes=numbers,
+        seed=seed,
+        until_ns=until_ns,
+        plan=drawn,
+        expectations=scenario.expectations,
+        settings=settings,
+        surroundings=surroundings,
+        check=None if check is None else tuple(check),
+        again=again,
+    )
+
+
+def _with_settings(kind: type[Elector], inner: type[Elector], settings: object) -> type[Elector]:
+    """The watched elector, whose inner one gets the settings."""
+    if settings is None:
+        return kind
+    assert issubclass(kind, Composed)
+    return kind.over(inner, settings)
+
+
+def _names(faults: Iterable[str] | None) -> Sequence[str] | None:
+    return None if faults is None else tuple(faults)
+
+
+class _Judge:
+    """The observers of one run, and what they found."""
+
+    def __init__(self, setup: Setup, *, keeps_trace: bool) -> None:
+        self.violations: list[Violation] = []
+        self.measures = Measures()
+        self.records: list[trace.Record] | None = [] if keeps_trace else None
+        wanted = checkers.names_for(setup.kind.guarantees) if setup.check is None else setup.check
+        final = {checkers.Agreement.name, checkers.Termination.name}
+        calm_ns = 0 if setup.plan.healed_ns is None else setup.until_ns - setup.plan.healed_ns
+        if setup.check is None and calm_ns < SHORTEST_CALM_NS:
+            wanted = tuple(name for name in wanted if name not in final)
+        converging = setup.plan.converging or setup.nodes
+        has_authority = Guarantee.ONE_AT_A_TIME in setup.kind.guarantees
+        self._checkers: list[Checker] = checkers.make(wanted, converging, has_authority=has_authority)
+
+    def observe(self, record: trace.Record) -> None:
+        if self.records is not None:
+            self.records.append(record)
+        if isinstance(record, trace.Sent | trace.Arrived | trace.Dropped):
+            return
+        if isinstance(record, trace.Violated):
+            self._keep(Violation(record.checker, record.at_ns, record.text))
+            return
+        self.measures.see(record)
+        for checker in self._checkers:
+            if text := checker.see(record):
+                self.object(checker.name, record.at_ns, text)
+
+    def ended(self, at_ns: int) -> None:
+        self.measures.ended(at_ns)
+        for checker in self._checkers:
+            if text := checker.ended():
+                self.object(checker.name, at_ns, text)
+
+    def object(self, checker: str, at_ns: int, text: str) -> None:
+        if self._keep(Violation(checker, at_ns, text)) and self.records is not None:
+            self.records.append(trace.Violated(at_ns, checker, text))
+
+    def _keep(self, violation: Violation) -> bool:
+        if len(self.violations) < LIMIT_VIOLATIONS:
+            self.violations.append(violation)
+            return True
+        return False
+
+
+def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
+    """Run it to its end. With `weighs` messages are counted in bytes too, which takes time; a trace takes memory."""
+    judge = _Judge(setup, keeps_trace=keeps_trace)
+    world = World(
+        setup.kind,
+        setup.nodes,
+        seed=setup.seed,
+        settings=setup.settings,
+        surroundings=setup.surroundings,
+        observers=[judge.observe],
+        tells_messages=keeps_trace,
+        weighs=weighs,
+    )
+    nemesis = Nemesis(world, News(world))
+    world.start()
+    for stroke in setup.plan.strokes:
+        nemesis.at(stroke.at_ns, stroke.fault)
+    for expected in setup.expectations:
+        world.call_at(expected.at_ns, _expect, (world, judge, expected))
+    if setup.plan.healed_ns is not None:
+        world.call_at(setup.plan.healed_ns, world.tell, trace.Phase(setup.plan.healed_ns, "healed"))
+    try:
+        world.run(setup.until_ns)
+    except RanAway:
+        judge.object("bounded-messages", world.now_ns, f"{world.delivered} messages were delivered, and more come")
+    judge.ended(world.now_ns)
+    done = Run(setup, world, judge.measures, judge.violations)
+    if judge.records is not None:
+        head = trace.Head(
+            version=trace.VERSION,
+            algorithm=setup.kind.name,
+            nodes=setup.nodes,
+            seed=setup.seed,
+            until_ns=setup.until_ns,
+            again=setup.again,
+        )
+        judge.records.append(trace.Phase(world.now_ns, "end"))
+        done.trace = trace.Trace(head, judge.records)
+    return done
+
+
+def _expect(what: tuple[World, _Judge, Expectation]) -> None:
+    """Compare what a scenario expects with what is."""
+    world, judge, expected = what
+    recognised = {number: elector.leader for number, elector in world.electors.items()}
+    leading = tuple(number for number, leader in recognised.items() if leader == number)
+    holding = tuple(
+        number
+        for number, node in sorted(world.nodes.items())
+        if node.elector is not None and node.held is not None and node.held[1] > node.clock.at(world.now_ns)
+    )
+    match expected.what:
+        case "leader":
+            is_so = set(recognised.values()) == set(expected.nodes)
+        case "leaders":
+            is_so = leading == tuple(sorted(expected.nodes))
+        case "no leader":
+            is_so = not leading
+        case "one leader":
+            is_so = len(leading) == 1 and set(recognised.values()) == set(leading)
+        case "holder":
+            is_so = holding == expected.nodes
+        case _:
+            is_so = not holding
+    if not is_so:
+        found = f"each recognises {recognised}; who holds: {list(holding)}"
+        judge.object("expectation", world.now_ns, f"expected {expected}; {found}")

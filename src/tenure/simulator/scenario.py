@@ -1,0 +1,141 @@
+"""Scenario scripts: what happens to a group, when, and what is expected, in plain text.
+
+    # two sides of a partition
+    algorithm bully
+    nodes 1 2 3 4 5
+    until 20s
+    at 5s   partition 1 2 | 3 4 5
+    at 9s   expect leaders 2 5
+    at 10s  heal
+    at 19s  expect leader 5
+
+A line is one of: `algorithm NAME`, `nodes N...`, `seed N`, `until DURATION`, `detector NAME`, `at TIME FAULT`, and
+`at TIME expect ...`, which is one of: `leader N` (all that live recognise it), `leaders N...` (just these believe that
+they lead), `no leader` (nobody does), `holder N` (just it may act), `no holder`, `one leader` (whoever it is).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from tenure.core.events import NodeId
+from tenure.durations import to_ns
+from tenure.errors import ConfigurationError
+from tenure.simulator.faults import Stroke, duration, parse
+
+LIMIT_LINES = 100_000
+
+
+class Expectation(NamedTuple):
+    """What must be so at a true instant: `what` is one of the module's head, with its nodes."""
+
+    at_ns: int
+    what: str
+    nodes: tuple[NodeId, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.what, *map(str, self.nodes)))
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """What a script says; None for what it leaves to the caller."""
+
+    algorithm: str | None = None
+    nodes: tuple[NodeId, ...] | None = None
+    seed: int | None = None
+    until_ns: int | None = None
+    detector: str | None = None
+    strokes: tuple[Stroke, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+
+    def script(self) -> str:
+        """The same as text."""
+        lines = [f"algorithm {self.algorithm}"] if self.algorithm else []
+        lines += [f"nodes {' '.join(map(str, self.nodes))}"] if self.nodes else []
+        lines += [f"seed {self.seed}"] if self.seed is not None else []
+        lines += [f"until {duration(self.until_ns)}"] if self.until_ns is not None else []
+        lines += [f"detector {self.detector}"] if self.detector else []
+        timed = [(stroke.at_ns, str(stroke.fault)) for stroke in self.strokes]
+        timed += [(expected.at_ns, f"expect {expected}") for expected in self.expectations]
+        lines += [f"at {duration(at_ns)} {words}" for at_ns, words in sorted(timed, key=lambda line: line[0])]
+        return "".join(f"{line}\n" for line in lines)
+
+
+_EXPECT = re.compile(r"(leader|holder) (\d+)|(leaders) ([\d ]+)|(no leader|no holder|one leader)")
+
+
+def read(path: Path) -> Scenario:
+    """The scenario in this file. Raises ConfigurationError, which names the line, and OSError."""
+    try:
+        return parse_script(path.read_text(encoding="utf-8"), name=str(path))
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is no text in UTF-8; a scenario is a text such as `at 5s crash 3`") from error
+
+
+def parse_script(text: str, *, name: str = "the scenario") -> Scenario:
+    """The scenario in this text. Raises ConfigurationError, which names the line."""
+    said: dict[str, object] = {}
+    strokes: list[Stroke] = []
+    expectations: list[Expectation] = []
+    lines = text.splitlines()
+    if len(lines) > LIMIT_LINES:
+        raise ConfigurationError(f"{name} has {len(lines)} lines, and {LIMIT_LINES} are allowed")
+    for number, line in enumerate(lines, start=1):
+        words = line.partition("#")[0].strip()
+        if not words:
+            continue
+        try:
+            verb, _, rest = words.partition(" ")
+            if verb == "at":
+                _timed(rest, strokes, expectations)
+            elif verb in said:
+                raise ConfigurationError(f"{verb} is said twice")
+            else:
+                said[verb] = _setting(verb, rest.strip())
+        except ValueError as error:
+            raise ConfigurationError(f"{name}, line {number}: {error}") from error
+    known = {"until_ns" if verb == "until" else verb: value for verb, value in said.items()}
+    strokes.sort(key=lambda stroke: stroke.at_ns)
+    return msgspec.convert(
+        {**known, "strokes": tuple(strokes), "expectations": tuple(expectations)}, Scenario, from_attributes=True
+    )
+
+
+def _setting(verb: str, rest: str) -> object:
+    match verb:
+        case "algorithm" | "detector":
+            return rest
+        case "seed":
+            return int(rest)
+        case "until":
+            return to_ns(rest)
+        case "nodes":
+            nodes = tuple(int(word) for word in rest.split())
+            if not nodes or len(set(nodes)) != len(nodes) or min(nodes) < 1:
+                raise ConfigurationError(f"nodes {rest}: give different numbers from 1 on, such as `nodes 1 2 3`")
+            return nodes
+        case _:
+            raise ConfigurationError(
+                f"{verb!r} begins no line of a scenario; these do: algorithm, nodes, seed, until, detector, at"
+            )
+
+
+def _timed(rest: str, strokes: list[Stroke], expectations: list[Expectation]) -> None:
+    instant, _, words = rest.strip().partition(" ")
+    at_ns, words = to_ns(instant), " ".join(words.split())
+    if not words.startswith("expect "):
+        strokes.append(Stroke(at_ns, parse(words)))
+        return
+    match = _EXPECT.fullmatch(words.removeprefix("expect "))
+    if match is None:
+        raise ConfigurationError(
+            f"{words!r} is no expectation; write one of: expect leader N, leaders N N, no leader, holder N, no holder, "
+            "one leader"
+        )
+    what = match[1] or match[3] or match[5]
+    nodes = tuple(int(word) for word in (match[2] or match[4] or "").split())
+    expectations.append(Expectation(at_ns, what, nodes))

@@ -1,0 +1,375 @@
+"""A group of electors on virtual time: the driver that keeps the duties of `tenure.core.elector`, and a total order.
+
+Time is in integer nanoseconds of true time; each node sees its own clock only. Everything that will happen stands in
+one agenda, ordered by its instant and then by when it was put there, so one seed gives one run. What happens is told to
+the observers as records of `tenure.trace`; nothing is kept here.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+from typing import Any, assert_never
+
+import msgspec
+
+from tenure import trace
+from tenure.core.codec import Codec
+from tenure.core.effects import Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
+from tenure.core.elector import DutyBroken, Elector, UnexpectedMessage, WishRefused
+from tenure.core.events import (
+    Event,
+    Message,
+    NodeId,
+    Persisted,
+    Received,
+    Started,
+    Woke,
+)
+from tenure.core.model import Links
+from tenure.durations import NEVER_NS, NS_PER_S
+from tenure.simulator.clock import NodeClock
+from tenure.simulator.disk import Disk
+from tenure.simulator.network import MS, Link, Network, Weather
+from tenure.simulator.node import LIMIT_WAITING, Node
+
+LIMIT_MESSAGES = 20_000_000
+"""Of one run, some minutes of work: an algorithm that needs more goes round in circles."""
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the world is when nothing goes wrong. Times are integer nanoseconds of true time."""
+
+    least_ns: int = 1 * MS
+    most_ns: int = 10 * MS
+    """A message takes from the least to the most; within one region of a cloud it is 0.2 to 2 ms."""
+    disk_least_ns: int = 1 * MS
+    disk_most_ns: int = 5 * MS
+    """A write takes so long until it is durable; a solid-state disk's fsync takes 0.5 to 5 ms."""
+    detect_least_ns: int = 100 * MS
+    detect_most_ns: int = 300 * MS
+    """With `is_told`: from a crash, a return, a cut or its end until each node is told; what is over before is not."""
+    is_told: bool = False
+    """Whether the world itself tells nodes who is dead; otherwise detectors of their own must find out."""
+    news_least_ns: int = 50 * MS
+    news_most_ns: int = 300 * MS
+    """From when a member joins or leaves until each other node is told."""
+
+
+class RanAway(Exception):
+    """The algorithm sends without end."""
+
+
+class World:
+    """Nodes of one `kind`. Observers are called with each record as it happens; messages only if `tells_messages`."""
+
+    def __init__(
+        self,
+        kind: type[Elector],
+        nodes: Iterable[NodeId],
+        *,
+        seed: int = 0,
+        settings: object = None,
+        surroundings: Surroundings | None = None,
+        observers: Sequence[Callable[[trace.Record], None]] = (),
+        tells_messages: bool = False,
+        weighs: bool = False,
+    ) -> None:
+        self.kind, self.settings, self.seed = kind, settings, seed
+        self.surroundings = surroundings or Surroundings()
+        self.now_ns = 0
+        self.nodes: dict[NodeId, Node] = {}
+        self.sent = Counter[type[Message]]()
+        """Messages by their type, each counted once, when it leaves."""
+        self.bytes = Counter[type[Message]]()
+        """With `weighs`: their sizes as the codec encodes them."""
+        self.struck = Counter[str]()
+        """Faults by name; one that found nothing to strike does not count."""
+        self.refused = Counter[str]()
+        self.delivered = 0
+        self.network = Network(self.fair_weather(), Random(f"{seed}/network"))
+        self.observers = list(observers)
+        self._tells_messages = tells_messages
+        self._codec: Codec[Message] | None = Codec(kind.messages) if weighs else None
+        self._chance = Random(f"{seed}/world")
+        self._agenda: list[tuple[int, int, Callable[[Any], object], Any]] = []
+        self._count = itertools.count()
+        self._ids = itertools.count(1)
+        self.on_change: Callable[[NodeId], None] = _nobody_minds
+        """Called when a node's life begins or ends, or its links change."""
+        for node in nodes:
+            self.add(node)
+
+    def fair_weather(self) -> Weather:
+        """How links are when nothing goes wrong."""
+        fifo = self.kind.assumes.links is Links.RELIABLE_FIFO
+        return Weather(least_ns=self.surroundings.least_ns, most_ns=self.surroundings.most_ns, fifo=fifo)
+
+    def add(self, number: NodeId) -> Node:
+        """A node that has not begun."""
+        shown_ns = int(self._chance.random() * 1_000_000) * NS_PER_S  # no two clocks agree, so that none are mixed
+        clock = NodeClock(self.now_ns, shown_ns)
+        disk = Disk(
+            self.surroundings.disk_least_ns, self.surroundings.disk_most_ns, Random(f"{self.seed}/disk/{number}")
+        )
+        node = self.nodes[number] = Node(number, clock, disk)
+        return node
+
+    # What a run does with it
+
+    @property
+    def members(self) -> list[NodeId]:
+        """Who belongs to the group now, by number."""
+        return sorted(number for number, node in self.nodes.items() if node.is_member)
+
+    @property
+    def electors(self) -> dict[NodeId, Elector]:
+        """Those that live, by number."""
+        return {number: node.elector for number, node in sorted(self.nodes.items()) if node.elector is not None}
+
+    def start(self, *numbers: NodeId) -> None:
+        """A new life of each of these, or of all members; all are made before the first begins."""
+        begun = numbers or tuple(self.members)
+        for number in begun:
+            self._make(self.nodes[number])
+        for number in begun:
+            self._started(self.nodes[number])
+
+    def crash(self, node: Node) -> None:
+        """End the node's life: all that was not durable is gone, and what is under way to it comes to nothing."""
+        node.disk.crash()
+        node.end()
+        self.tell(trace.Crashed(self.now_ns, node.number))
+        self.on_change(node.number)
+
+    def pause(self, node: Node, for_ns: int) -> None:
+        """Let the node stand still for so long, or longer if it does already."""
+        until_ns = self.now_ns + for_ns
+        if node.paused_until_ns <= self.now_ns:
+            self.tell(trace.Paused(self.now_ns, node.number))
+        if until_ns > node.paused_until_ns:
+            node.paused_until_ns = until_ns
+            self.call_at(until_ns, self._resume, (node, node.life))
+
+    def _resume(self, of: tuple[Node, int]) -> None:
+        node, life = of
+        if node.life != life or node.elector is None or node.paused_until_ns != self.now_ns:
+            return
+        node.paused_until_ns = 0
+        self.tell(trace.Resumed(self.now_ns, node.number))
+        self._look_at_disk(of)
+        while node.inbox and node.elector is not None:
+            self.give(node, node.inbox.popleft())
+
+    def run_clock_at(self, node: Node, ppm: int) -> None:
+        """Change the rate of the node's clock: its timers and its deadline come at other instants."""
+        node.clock.run_at(ppm, self.now_ns)
+        self.tell(trace.Clock(self.now_ns, node.number, ppm))
+        if node.held is not None:
+            self._tell_held(node)
+        if node.elector is not None and node.alarm_ns < NEVER_NS:
+            self._set_alarm(node, node.elector.wake_ns)
+
+    def call_at(self, at_ns: int, act: Callable[[Any], object], argument: Any) -> None:
+        """Call `act(argument)` at a true instant."""
+        heapq.heappush(self._agenda, (at_ns, next(self._count), act, argument))
+
+    def run(self, until_ns: int) -> None:
+        """Go on until this true instant. Raises RanAway."""
+        agenda, pop = self._agenda, heapq.heappop
+        while agenda and agenda[0][0] <= until_ns:
+            self.now_ns, _, act, argument = pop(agenda)
+            act(argument)
+        self.now_ns = max(self.now_ns, until_ns)
+
+    def tell(self, record: trace.Record) -> None:
+        """Tell the observers."""
+        for observe in self.observers:
+            observe(record)
+
+    # Events in, effects out
+
+    def give(self, node: Node, event: Event) -> None:
+        """Hand an event to a node, or keep it until the node's pause is over."""
+        if node.paused_until_ns > self.now_ns:
+            if len(node.inbox) < LIMIT_WAITING:
+                node.inbox.append(event)
+            return
+        elector = node.elector
+        assert elector is not None, f"node {node.number} is down"
+        try:
+            effects = elector.handle(event, node.clock.at(self.now_ns))
+        except WishRefused:
+            self.refused[type(event).__name__] += 1
+            return
+        except (UnexpectedMessage, DutyBroken) as error:
+            self.tell(trace.Violated(self.now_ns, "nothing refused among honest nodes", f"node {node.number}: {error}"))
+            return
+        for effect in effects:
+            self._carry_out(node, effect)
+        if elector.wake_ns < node.alarm_ns:
+            self._set_alarm(node, elector.wake_ns)
+        seen = (elector.role, elector.leader, elector.term)
+        if seen != node.seen:
+            node.seen = seen
+            self.tell(trace.Became(self.now_ns, node.number, str(elector.role), elector.leader, elector.term))
+
+    def _carry_out(self, node: Node, effect: Effect) -> None:
+        match effect:
+            case Send(after=after):
+                if after > node.durable:
+                    if len(node.waiting) < LIMIT_WAITING:
+                        node.waiting.append(effect)
+                else:
+                    self._send(node.number, effect)
+            case Persist(number=number, record=record):
+                done_ns = node.disk.write(number, record, self.now_ns)
+                self.call_at(done_ns, self._look_at_disk, (node, node.life))
+            case Recognised():
+                ...  # what the elector says of itself is read after every event
+            case Authorised(token=token, deadline_ns=deadline_ns):
+                node.held = (token, deadline_ns)
+                self._tell_held(node)
+            case Deposed(token=token, why=why):
+                if node.held is not None and node.held[0] == token:
+                    node.held = None
+                self.tell(trace.Lost(self.now_ns, node.number, token, why))
+            case Divided(side=side, sees=sees, why=why):
+                self.tell(trace.Sided(self.now_ns, node.number, side.value, sees, why))
+            case _:
+                assert_never(effect)
+
+    def _tell_held(self, node: Node) -> None:
+        assert node.held is not None
+        token, deadline_ns = node.held
+        self.tell(trace.Held(self.now_ns, node.number, token, node.clock.when(deadline_ns)))
+
+    # Timers
+
+    def _set_alarm(self, node: Node, wake_ns: int) -> None:
+        """Wake the node when its clock shows this; an earlier alarm that is out of date rings for nothing."""
+        node.alarm_ns = wake_ns
+        self.call_at(max(node.clock.when(wake_ns), self.now_ns), self._ring, (node, node.life, wake_ns))
+
+    def _ring(self, alarm: tuple[Node, int, int]) -> None:
+        node, life, wake_ns = alarm
+        if node.elector is None or node.life != life or node.alarm_ns != wake_ns:
+            return
+        if node.paused_until_ns > self.now_ns:
+            self.call_at(node.paused_until_ns, self._ring, alarm)
+            return
+        due_ns = node.elector.wake_ns
+        if due_ns > node.clock.at(self.now_ns):
+            self._set_alarm(node, due_ns)
+            return
+        node.alarm_ns = NEVER_NS
+        self.give(node, Woke())
+
+    # Lives
+
+    def _make(self, node: Node) -> None:
+        if node.elector is not None:
+            self.crash(node)
+        make: Any = self.kind  # the settings are each algorithm's own
+        chance = Random(f"{self.seed}/{node.number}/{node.life + 1}")
+        members = self.members
+        node.begin(make(node.number, members, chance, self.settings), set(members))
+        self.tell(trace.Began(self.now_ns, node.number, node.life))
+
+    def _started(self, node: Node) -> None:
+        self.give(node, Started(node.disk.records))
+        self.on_change(node.number)
+
+    # The disk
+
+    def _look_at_disk(self, of: tuple[Node, int]) -> None:
+        """Tell the node what has become durable, and let go what waited for it."""
+        node, life = of
+        if node.life != life or node.elector is None or node.paused_until_ns > self.now_ns:
+            return
+        done = node.disk.done(self.now_ns)
+        if not done:
+            return
+        for number, record in done:
+            self.tell(trace.Wrote(self.now_ns, node.number, kind_of(type(record)), words_of(record)))
+            node.durable = number
+        while node.waiting and node.waiting[0].after <= node.durable:
+            self._send(node.number, node.waiting.popleft())
+        self.give(node, Persisted(node.durable))
+
+    def mend_disk(self, node: Node) -> None:
+        """As good as in the beginning; what stood still goes on."""
+        disk, fair = node.disk, self.surroundings
+        disk.least_ns, disk.most_ns = fair.disk_least_ns, fair.disk_most_ns
+        disk.is_stalled = disk.is_lying = False
+        self._look_at_disk((node, node.life))
+
+    # Messages
+
+    def _send(self, sender: NodeId, effect: Send) -> None:
+        to, message = effect.to, effect.message
+        kind = type(message)
+        self.sent[kind] += 1
+        if self._codec is not None:
+            self.bytes[kind] += len(self._codec.encode(message))
+        number = 0
+        if self._tells_messages:
+            number = self._tell_sent(sender, to, message)
+        elif self.delivered > LIMIT_MESSAGES:
+            raise RanAway
+        receiver, link = self.nodes.get(to), (sender, to)
+        if receiver is None or link in self.network.cut:
+            self._drop(number, "down" if receiver is None else "cut")
+            return
+        arrivals = self.network.arrivals(link, self.now_ns)
+        if not arrivals:
+            self._drop(number, "lost")
+        for at_ns in arrivals:
+            flight = (link, receiver, receiver.life, message, number)
+            heapq.heappush(self._agenda, (at_ns, next(self._count), self._arrive, flight))
+
+    def _arrive(self, flight: tuple[Link, Node, int, Message, int]) -> None:
+        link, receiver, life, message, number = flight
+        if receiver.life != life or receiver.elector is None:
+            self._drop(number, "down")
+        elif link in self.network.cut:
+            self._drop(number, "cut")
+        else:
+            self.delivered += 1
+            if number:
+                self.tell(trace.Arrived(self.now_ns, number))
+            self.give(receiver, Received(link[0], message))
+
+    def _tell_sent(self, sender: NodeId, to: NodeId, message: Message) -> int:
+        number = next(self._ids)
+        size = len(self._codec.encode(message)) if self._codec is not None else 0
+        self.tell(trace.Sent(self.now_ns, number, sender, to, kind_of(type(message)), words_of(message), size))
+        return number
+
+    def _drop(self, number: int, why: str) -> None:
+        if number:
+            self.tell(trace.Dropped(self.now_ns, number, why))
+
+
+def _nobody_minds(number: NodeId) -> None:
+    """Where no news is brought."""
+
+
+def kind_of(kind: type[msgspec.Struct]) -> str:
+    """The name of a message or record: the tag under which it travels."""
+    return str(kind.__struct_config__.tag)
+
+
+def words_of(struct: msgspec.Struct) -> str:
+    """The fields of a message or record, as `name=value`."""
+    return " ".join(f"{name}={_value(getattr(struct, name))}" for name in struct.__struct_fields__)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple | frozenset):
+        items = value if isinstance(value, tuple) else sorted(value)
+        return "(" + " ".join(_value(item) for item in items) + ")"
+    return f"({words_of(value)})" if isinstance(value, msgspec.Struct) else str(value)
