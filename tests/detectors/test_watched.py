@@ -213,7 +213,7 @@ def test_who_was_paused_does_not_suspect_everybody(kind: type[Watched], first: s
 
 @both
 def test_who_died_during_the_pause_is_found_out_after_it(kind: type[Watched]) -> None:
-    """Its silence counts from the waking on: what was left before the pause passes again, and no more than a whole one."""
+    """Its silence counts from the waking on: at least what was left before the pause, and at most a whole one."""
     scene = begun(kind)
     scene.all_beat(2, 3, times=20)
     left_ns = scene.elector.detector.suspect_ns(3) - scene.elector.wake_ns
