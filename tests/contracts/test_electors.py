@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 
 from tenure.algorithms.bully import Bully
 from tenure.algorithms.ring import Ring
+from tenure.algorithms.split_brain import KeepMajority, StaticQuorum
 from tenure.core.codec import Codec
-from tenure.core.effects import Effect, Recognised, Send
+from tenure.core.effects import Divided, Effect, Recognised, Send
 from tenure.core.elector import DutyBroken, Elector, UnexpectedMessage, WishRefused
 from tenure.core.events import (
     Asked,
@@ -44,7 +45,14 @@ from tenure.core.events import (
 from tenure.detectors.watched import Watched, WatchedByPhi
 from tenure.durations import NEVER_NS
 
-ELECTORS: tuple[type[Elector], ...] = (Bully, Ring, Watched.over(Bully), WatchedByPhi.over(Bully))
+ELECTORS: tuple[type[Elector], ...] = (
+    Bully,
+    Ring,
+    Watched.over(Bully),
+    WatchedByPhi.over(Bully),
+    KeepMajority.over(Bully),
+    StaticQuorum.over(Ring),
+)
 ROOT = Path(__file__).resolve().parents[2]
 NODES = range(1, 6)
 ME = 3
@@ -154,6 +162,7 @@ def walk(kind: type[Elector], seed: int, steps: int = STEPS) -> list[tuple[str, 
     for _ in range(steps):
         event = any_event(kind, chance)
         now_ns = elector.wake_ns if chance.random() < 0.2 and elector.wake_ns < NEVER_NS else now_ns + 10**7
+        now_ns += 10**10 if chance.random() < 0.05 else 0  # a node that was paused
         before = state(elector)
         try:
             answer: Sequence[Effect] | str = elector.handle(event, now_ns)
@@ -287,6 +296,8 @@ def test_effects_are_consistent(kind: type[Elector], seed: int) -> None:
                     assert leader != recognised
                     assert term <= elector.term
                     recognised = leader
+                case Divided(sees=sees):
+                    assert ME in sees
                 case _:
                     raise AssertionError(f"{kind.name} has no authority and keeps nothing durable: {effect}")
         assert elector.leader == recognised
