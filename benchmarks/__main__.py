@@ -8,7 +8,7 @@ import platform
 import signal
 import sys
 
-from benchmarks import cycles, failover, leases, standby, startup
+from benchmarks import cycles, failover, leases, messages, standby, startup
 
 BENCHMARKS = {
     "failover": failover.main,
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "standby": standby.main,
     "startup": startup.main,
     "cycles": cycles.main,
+    "messages": messages.main,
 }
 
 
