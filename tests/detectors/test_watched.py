@@ -131,7 +131,7 @@ def test_none_but_members_are_suspected_and_all_are_trusted_at_first(kind: type[
     scene = begun(kind)
     scene.hear(7)
     scene.give(Left(2))
-    scene.give(Left(7))
+    scene.give(Left(8))
     scene.pass_until(60_000 * MS)
     assert [event for _, event in scene.opinions] == [Suspected(3)]
 
