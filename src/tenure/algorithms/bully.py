@@ -43,6 +43,7 @@ from tenure.core.events import (
     Message,
     NodeId,
     Persisted,
+    Rated,
     Received,
     Reconfigure,
     Started,
@@ -141,8 +142,8 @@ class Bully(Elector):
                     raise WishRefused("the greatest living number leads, and would win again: take the node out")
             case Reconfigure():
                 raise WishRefused("bully has no voters: everybody who is a member takes part")
-            case Persisted():
-                raise AssertionError("a Persisted is not admitted")
+            case Persisted() | Rated():
+                raise AssertionError(f"a {type(event).__name__} is not admitted")
             case _:
                 assert_never(event)
         return self._effects

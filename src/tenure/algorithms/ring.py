@@ -47,6 +47,7 @@ from tenure.core.events import (
     Message,
     NodeId,
     Persisted,
+    Rated,
     Received,
     Reconfigure,
     Started,
@@ -151,8 +152,8 @@ class Ring(Elector):
                     raise WishRefused("the ring has no way to step down: take the node out, and another is elected")
             case Reconfigure():
                 raise WishRefused("a ring has no voters: everybody who is a member takes part")
-            case Persisted():
-                raise AssertionError("a Persisted is not admitted")
+            case Persisted() | Rated():
+                raise AssertionError(f"a {type(event).__name__} is not admitted")
             case _:
                 assert_never(event)
         return self._effects

@@ -46,6 +46,7 @@ class Composed(Elector):
                 "inner_settings": inner_settings,
                 "messages": (*inner.messages, *cls.own_messages),
                 "records": (*inner.records, *cls.own_records),
+                "takes_rated": cls.takes_rated or inner.takes_rated,
                 "assumes": cls.assumes_over(inner),
                 "guarantees": cls.guarantees_over(inner),
             },

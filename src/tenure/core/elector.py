@@ -28,7 +28,7 @@ from random import Random
 from typing import ClassVar
 
 from tenure.core.effects import Effect
-from tenure.core.events import Event, Message, NodeId, Persisted, Received, Record, Started
+from tenure.core.events import Event, Message, NodeId, Persisted, Rated, Received, Record, Started
 from tenure.core.model import FaultModel, Guarantee
 from tenure.durations import NEVER_NS
 from tenure.errors import TenureError
@@ -51,6 +51,8 @@ class Elector(ABC):
     messages: ClassVar[tuple[type[Message], ...]]
     """Every message of the algorithm; a node that receives another one has a foreign peer."""
     records: ClassVar[tuple[type[Record], ...]] = ()
+    takes_rated: ClassVar[bool] = False
+    """Whether it makes use of Rated; otherwise that is refused for it."""
 
     me: NodeId
     wake_ns: int
@@ -76,8 +78,8 @@ class Elector(ABC):
         """Take in what happened at `now_ns`, and return what is to be done about it, in order.
 
         Raises, and then has changed nothing: UnexpectedMessage for a message that no node of this algorithm sends to
-        this one, DutyBroken where the driver is at fault, WishRefused for an Asked or Reconfigure that the algorithm
-        cannot honour.
+        this one, DutyBroken where the driver is at fault, WishRefused for an Asked, Reconfigure or Rated that the
+        algorithm cannot honour.
         """
 
     def _admit(self, event: Event) -> None:
@@ -98,6 +100,8 @@ class Elector(ABC):
                     raise DutyBroken(6, f"node {sender} was given a message of its own; it sends itself none")
                 if type(message) not in self.messages:
                     raise UnexpectedMessage(sender, message, f"which is no message of {self.name}")
+            case Rated() if not self.takes_rated:
+                raise WishRefused(f"{self.name} prefers nobody: put Preference around it, as in {self.name}+preference")
             case _:
                 return
 

@@ -78,4 +78,21 @@ class Reconfigure(msgspec.Struct, frozen=True):
     voters: tuple[NodeId, ...]
 
 
-Event = Started | Received | Persisted | Woke | Suspected | Trusted | Joined | Left | Asked | Reconfigure
+class Standing(msgspec.Struct, frozen=True, order=True, array_like=True):
+    """How much a node is preferred for leader: of two the greater one, by the first field in which they differ."""
+
+    eligible: bool = True
+    """Whether it may lead at all."""
+    freshness: int = 0
+    """How much it knows, such as how far it has read a log: who is behind would lose what others have."""
+    priority: int = 0
+    """What the operator prefers."""
+
+
+class Rated(msgspec.Struct, frozen=True):
+    """The driver says how this node stands from now on. Only an elector with `Preference` around it makes use of it."""
+
+    standing: Standing
+
+
+Event = Started | Received | Persisted | Woke | Suspected | Trusted | Joined | Left | Asked | Reconfigure | Rated

@@ -5,9 +5,9 @@
 
 The idea. Each node tells every member each `every_ns` that it lives, and feeds what it hears to its detector. Exactly
 when the detector's opinion on a member changes, the inner elector is given Suspected or Trusted. Only members are
-watched, and in each life all count as trusted until the detector says otherwise (the driver's duty 8, which is kept
-here and no more by the driver: Suspected and Trusted that come from outside are not passed on, so that the inner
-elector hears one voice).
+watched, and in each life all count as trusted until the detector says otherwise (the driver's duty 8, kept here). A
+driver need not suspect anybody, and may where it knows more, such as that a connection broke: its Suspected counts
+until the peer is heard, and its Trusted as a sign of life. The inner elector hears one voice, told once of each change.
 
 A node that was paused. It was deaf while it stood still, and finds upon waking that everybody has been silent for too
 long. Suspecting them all, it would elect itself (in production: restate#5156). So silence counts only while this node
@@ -38,6 +38,7 @@ from tenure.core.events import (
     Message,
     NodeId,
     Persisted,
+    Rated,
     Received,
     Reconfigure,
     Started,
@@ -86,10 +87,13 @@ class Watched(Composed):
     def handle(self, event: Event, now_ns: int) -> Sequence[Effect]:
         self._admit(event)
         self._effects = []
-        if self._is_gone or isinstance(event, Suspected | Trusted):
+        if self._is_gone:
             return ()
-        if not isinstance(event, Received) or not isinstance(event.message, Heartbeat):
-            self._pass(event, now_ns)  # which may refuse it, so that nothing may have changed before
+        match event:
+            case Suspected() | Trusted() | Received(message=Heartbeat()):
+                ...  # the inner elector is told what comes of it
+            case _:
+                self._pass(event, now_ns)  # which may refuse it, so that nothing may have changed before
         self._excuse(now_ns)
         match event:
             case Started():
@@ -97,13 +101,15 @@ class Watched(Composed):
             case Woke():
                 self._beat(now_ns)
                 self._look(now_ns)
-            case Received(sender=sender, message=Heartbeat()):
-                self._hear(sender, now_ns)
+            case Received(sender=peer, message=Heartbeat()) | Trusted(peer=peer):
+                self._hear(peer, now_ns)
+            case Suspected(peer=peer):
+                self._suspect(peer, now_ns)
             case Joined(peer=peer):
                 self._join(peer, now_ns)
             case Left(peer=peer):
                 self._leave(peer)
-            case Received() | Persisted() | Asked() | Reconfigure():
+            case Received() | Persisted() | Asked() | Reconfigure() | Rated():
                 ...
             case _:
                 assert_never(event)
@@ -127,15 +133,15 @@ class Watched(Composed):
             self._beat_ns = now_ns + self.detector.every_ns
             self._effects += [Send(peer, Heartbeat()) for peer in self._peers()]
 
-    def _hear(self, sender: NodeId, now_ns: int) -> None:
+    def _hear(self, peer: NodeId, now_ns: int) -> None:
         """A member lives; who is none is not listened to."""
-        if sender not in self.members:
+        if peer not in self._peers():
             return
-        self.detector.hear(sender, now_ns)
-        self._look_ns = min(self._look_ns, self.detector.suspect_ns(sender))
-        if sender in self.suspects:
-            self.suspects.discard(sender)
-            self._pass(Trusted(sender), now_ns)
+        self.detector.hear(peer, now_ns)
+        self._look_ns = min(self._look_ns, self.detector.suspect_ns(peer))
+        if peer in self.suspects:
+            self.suspects.discard(peer)
+            self._pass(Trusted(peer), now_ns)
 
     # Opinions
 
@@ -146,10 +152,15 @@ class Watched(Composed):
         if now_ns < self._look_ns:
             return
         for peer in self._peers():
-            if peer not in self.suspects and self.detector.is_suspected(peer, now_ns):
-                self.suspects.add(peer)
-                self._pass(Suspected(peer), now_ns)
+            if self.detector.is_suspected(peer, now_ns):
+                self._suspect(peer, now_ns)
         self._look_ns = self.detector.next_ns(now_ns)
+
+    def _suspect(self, peer: NodeId, now_ns: int) -> None:
+        """A member seems to be dead: say so once."""
+        if peer in self._peers() and peer not in self.suspects:
+            self.suspects.add(peer)
+            self._pass(Suspected(peer), now_ns)
 
     def _excuse(self, now_ns: int) -> None:
         """Count nobody's silence while this node stood still itself.

@@ -23,6 +23,7 @@ from tenure.core.events import (
     Message,
     NodeId,
     Persisted,
+    Rated,
     Received,
     Reconfigure,
     Started,
@@ -130,7 +131,7 @@ class SplitBrain(Composed):
             case Woke():
                 if now_ns >= self.inner.wake_ns:
                     self._give(event, now_ns)
-            case Persisted() | Asked() | Reconfigure():
+            case Persisted() | Asked() | Reconfigure() | Rated():
                 self._give(event, now_ns)
             case _:
                 assert_never(event)
