@@ -182,10 +182,17 @@ def first_heartbeat_a_period_late(self: Watched, now_ns: int) -> None:
 
 
 def others_opinions_passed_on(self: Watched, event: Event, now_ns: int) -> Sequence[Effect]:
-    """The driver's detector has a say beside the elector's own."""
+    """The driver's detector speaks past the elector's own."""
     if isinstance(event, Suspected | Trusted):
         return self._tell_inner(event, now_ns)
     return _handle(self, event, now_ns)
+
+
+def told_as_often_as_it_is_noticed(self: Watched, peer: NodeId, now_ns: int) -> None:
+    """What is no news is told all the same."""
+    if peer in self._peers():
+        self.suspects.add(peer)
+        self._pass(Suspected(peer), now_ns)
 
 
 def changed_before_it_was_refused(self: Watched, event: Event, now_ns: int) -> None:
@@ -196,6 +203,7 @@ def changed_before_it_was_refused(self: Watched, event: Event, now_ns: int) -> N
 
 FIXED: dict[str, Any] = {"kind": Watched}
 ANY: dict[str, Any] = {"make": Phi}
+NO_NEWS = test_watched.test_the_driver_changes_nothing_by_what_is_no_news
 LATE = test_watched.test_a_heartbeat_at_the_last_instant_is_in_time
 SILENT = test_watched.test_who_falls_silent_is_suspected_at_the_promised_instant_and_trusted_when_heard
 DEAF = test_phi.test_an_interval_in_which_this_node_was_deaf_is_not_measured
@@ -258,7 +266,8 @@ MUTANTS = (
     Mutant(Watched, "_leave", kept_who_has_left, MEMBERS, FIXED),
     Mutant(Watched, "_beat", heartbeats_made_up_for, test_watched.test_a_pause_makes_up_for_no_heartbeats, {}),
     Mutant(Watched, "_start", first_heartbeat_a_period_late, BEATS, {}),
-    Mutant(Watched, "handle", others_opinions_passed_on, test_watched.test_opinions_of_others_are_not_passed_on, {}),
+    Mutant(Watched, "_suspect", told_as_often_as_it_is_noticed, NO_NEWS, {}),
+    Mutant(Watched, "handle", others_opinions_passed_on, NO_NEWS, {}),
     Mutant(
         Watched,
         "_pass",

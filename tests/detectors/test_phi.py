@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tenure.detectors.phi import Distribution, Phi, Settings
 
+pytestmark = pytest.mark.versions
 MS = 1_000_000
 S = 1_000 * MS
 EXPONENTIAL = Distribution.EXPONENTIAL

@@ -14,6 +14,7 @@ from tenure.detectors.phi import Distribution, Phi
 from tenure.detectors.phi import Settings as Accrual
 from tenure.detectors.quality import Quality, quality
 
+pytestmark = pytest.mark.versions
 MS = 1_000_000
 S = 1_000 * MS
 

@@ -146,12 +146,40 @@ def test_none_but_members_are_suspected_and_all_are_trusted_at_first(kind: type[
     assert scene.opinions[1][0] > began_ns
 
 
-def test_opinions_of_others_are_not_passed_on() -> None:
-    """The inner elector hears one voice."""
+def test_what_the_driver_knows_counts_until_the_peer_is_heard() -> None:
+    """A driver that sees a connection break may be quicker than any silence, and may be wrong like a detector."""
     scene = begun()
     scene.give(Suspected(2))
-    scene.give(Trusted(3))
-    assert (scene.opinions, scene.elector.suspects) == ([], set())
+    scene.give(Suspected(3))
+    assert scene.elector.suspects == {2, 3}
+    scene.all_beat(2, times=1)
+    scene.pass_until(600 * MS)
+    assert scene.opinions == [
+        (0, Suspected(2)),
+        (0, Suspected(3)),
+        (100 * MS, Trusted(2)),
+        (600 * MS, Suspected(2)),  # by its silence; and 3 not once more
+    ]
+
+
+def test_whom_the_driver_trusts_is_heard() -> None:
+    """Its silence counts from then on."""
+    scene = begun()
+    scene.pass_until(500 * MS)
+    assert scene.elector.suspects == {2, 3}
+    scene.give(Trusted(2))
+    scene.pass_until(5_000 * MS)
+    assert scene.opinions[2:] == [(500 * MS, Trusted(2)), (1_000 * MS, Suspected(2))]
+
+
+def test_the_driver_changes_nothing_by_what_is_no_news() -> None:
+    """Suspected twice, trusted while trusted, strangers and the node itself: the inner elector hears one voice."""
+    scene = begun()
+    scene.give(Suspected(2))
+    told = list(scene.probe.told)
+    for event in (Suspected(2), Trusted(3), Suspected(7), Trusted(7), Suspected(1), Trusted(1)):
+        scene.give(event)
+    assert (scene.probe.told, scene.elector.suspects) == (told, {2})
 
 
 def test_a_heartbeat_at_the_last_instant_is_in_time() -> None:
