@@ -1,0 +1,65 @@
+"""The voter in a node: one lessee at a time, tokens that only grow, and no older configuration than its own."""
+
+from __future__ import annotations
+
+from tenure.algorithms.majority_lease.messages import Claim, Configuration, Granted, Lessee, Refused, Renew, Vote
+from tenure.core.events import NodeId
+
+
+class Voter:
+    """What it granted. `vote` must be durable before a grant leaves; all else is forgotten in a crash."""
+
+    def __init__(self, vote: Vote, duration_ns: int, now_ns: int) -> None:
+        """A voter whose earlier life granted anything takes the last claim for its lessee, from now on."""
+        self.vote = vote
+        self.duration_ns = duration_ns
+        self.lessee: Lessee | None = None
+        self.until_ns = now_ns
+        """The lessee's lease lasts until this instant on this node's clock."""
+        if vote.token > 0:
+            self._lease_to(Lessee(vote.node, vote.token, vote.claim), now_ns)
+
+    def answer(self, sender: NodeId, asked: Claim | Renew, now_ns: int) -> Granted | Refused:
+        """Grant or extend the lease, or say what stands against it. Whenever `vote` is another object afterwards, the
+        answer must wait until that is durable.
+        """
+        lessee = Lessee(sender, asked.token, asked.claim)
+        if self._is_outdated(asked.configuration) or not self._may_have(lessee, asked, now_ns):
+            return Refused(asked.claim, self.vote.token, self.vote.configuration)
+        self._lease_to(lessee, now_ns)
+        self._vote_for(lessee, asked.configuration)
+        mine = self.vote.configuration
+        return Granted(asked.token, asked.claim, asked.sent_ns, mine.number if mine.token == asked.token else 0)
+
+    def release(self, lessee: Lessee) -> None:
+        """The lessee gives its lease back; nobody else can. The token stays used."""
+        if self.lessee == lessee:
+            self.lessee = None
+
+    def lessee_at(self, now_ns: int) -> Lessee | None:
+        """Who has the lease now, if anybody."""
+        return self.lessee if now_ns < self.until_ns else None
+
+    def _may_have(self, lessee: Lessee, asked: Claim | Renew, now_ns: int) -> bool:
+        """Who has the lease may; else it must be free, and a claim, which is to win, above all that was granted."""
+        holder = self.lessee_at(now_ns)
+        if holder is not None:
+            return holder == lessee
+        return isinstance(asked, Renew) or asked.token > self.vote.token
+
+    def _is_outdated(self, configuration: Configuration) -> bool:
+        """Whether a claim counts on other voters than this one knows to be in force, and on none that came later."""
+        mine = self.vote.configuration
+        return configuration != mine and not configuration.is_newer_than(mine)
+
+    def _lease_to(self, lessee: Lessee, now_ns: int) -> None:
+        self.lessee, self.until_ns = lessee, now_ns + self.duration_ns
+
+    def _vote_for(self, lessee: Lessee, configuration: Configuration) -> None:
+        """Note a greater token, and a newer configuration unless a greater token was granted meanwhile."""
+        if lessee.token < self.vote.token:
+            return
+        newest = configuration if configuration.is_newer_than(self.vote.configuration) else self.vote.configuration
+        vote = Vote(lessee.token, lessee.node, lessee.claim, newest)
+        if vote != self.vote:
+            self.vote = vote
