@@ -39,6 +39,7 @@ COMMANDS = {
     "move": Listed("Take an election to another place, such as file:// to lease://."),
     "holds": Listed("Inside `tenure run`: say whether the tenure still holds."),
     "doctor": Listed("Say what was resolved, and mend what is broken."),
+    "compare": Listed("Compare election algorithms on one workload, in the simulator."),
     "demo": Listed("Show an election surviving crashes, and a naive lock failing."),
     "completion": Listed("Print the script that completes this command in a shell."),
 }

@@ -20,6 +20,8 @@ ALGORITHMS: Mapping[str, type[Elector]] = MappingProxyType({kind.name: kind for 
 """What elects by itself."""
 AROUND: Mapping[str, type[Composed]] = MappingProxyType({kind.name: kind for kind in (Watched, WatchedByPhi)})
 """What adds to any elector."""
+COMPARED = tuple(ALGORITHMS)
+"""What `tenure compare` compares if nobody says what, and `make hunt` hunts."""
 DETECTORS = (Watched.name, WatchedByPhi.name)
 TOLD = "told"
 """No detector: the world tells who is dead."""

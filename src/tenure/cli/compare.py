@@ -1,0 +1,161 @@
+"""`tenure compare`: election algorithms side by side, on one workload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tenure.cli import exits
+from tenure.cli.options import output_option
+from tenure.cli.output import Format, document, line_of_json, rows, write
+from tenure.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tenure.simulator.compare import Row
+    from tenure.simulator.figures import Figure
+
+HEAD = (
+    "algorithm",
+    "nodes",
+    "elect: messages",
+    "s",
+    "fail over: messages",
+    "no leader s",
+    "nobody may act s",
+    "return: messages",
+    "no leader s",
+    "cut off: two leaders s",
+    "two may act s",
+    "messages/s",
+    "bytes/s",
+)
+
+
+@click.command("compare")
+@click.option(
+    "--algorithm", "algorithms", multiple=True, metavar="NAME", help="Which; can be said again. Default: all of them."
+)
+@click.option(
+    "--nodes",
+    type=click.IntRange(3, 200),
+    multiple=True,
+    default=(3, 5, 9),
+    show_default=True,
+    help="How many; can be said again.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(1, 10_000), default=3, show_default=True, help="Medians are of so many runs."
+)
+@click.option(
+    "--detector",
+    type=click.Choice(["heartbeat", "phi", "told"]),
+    default="heartbeat",
+    show_default=True,
+    help="Who finds out that a node is dead; told: the world says so after 100 to 300 ms.",
+)
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the comparison into this file, FILE.svg."
+)
+@output_option
+def command(  # noqa: PLR0917  click hands options by name
+    algorithms: tuple[str, ...], nodes: tuple[int, ...], seeds: int, detector: str, plot: Path | None, output: Format
+) -> None:
+    """Compare election algorithms on one workload: start, crash of the leader, its return, a partition, its end.
+
+    Then the published message counts of bully and ring, each beside what ours send; the exit code is 1 if one that must
+    be equal is not.
+    """
+    from tenure.simulator import compare as comparing
+    from tenure.simulator import names
+    from tenure.simulator.figures import FIGURES
+
+    if plot is not None and plot.suffix != ".svg":
+        raise ConfigurationError(f"{plot}: plots are SVG; name the file {plot.with_suffix('.svg')}")
+    wanted = algorithms or names.COMPARED
+    comparisons = []
+    for one in comparing.compare(wanted, sorted(set(nodes)), range(seeds), detector=detector):
+        comparisons.append(one)
+        if output == "jsonl":
+            line_of_json(one)
+    table = comparing.rows(comparisons)
+    figures = [figure for name in wanted if name in FIGURES for n in sorted(set(nodes)) for figure in FIGURES[name](n)]
+    if output == "json":
+        document({"comparisons": comparisons, "medians": table, "published": figures})
+    elif output == "table":
+        _print(table, figures)
+    if plot is not None:
+        plot.write_text(_chart(table), encoding="utf-8")
+    wrong = [figure for figure in figures if figure.exact and abs(figure.published - figure.measured) > 1e-9]  # noqa: PLR2004  rounding of means
+    if wrong:
+        raise exits.Stop(exits.Exit.FAILURE, f"{len(wrong)} counts are not the published ones")
+
+
+def _print(table: list[Row], figures: list[Figure]) -> None:
+    rows(
+        [
+            HEAD,
+            *(
+                (
+                    row.algorithm,
+                    str(row.nodes),
+                    f"{row.election_messages:g}",
+                    _s(row.election_s, never="never"),
+                    f"{row.failover_messages:g}",
+                    _s(row.leaderless_s),
+                    _s(row.vacant_s),
+                    f"{row.return_messages:g}",
+                    _s(row.return_leaderless_s),
+                    _s(row.two_leaders_s),
+                    _s(row.overlap_s),
+                    f"{row.messages_per_s:.0f}",
+                    f"{row.bytes_per_s:.0f}",
+                )
+                for row in table
+            ),
+        ]
+    )
+    if figures:
+        write("")
+        rows(
+            [
+                ("algorithm", "nodes", "case", "published", "", "measured"),
+                *(
+                    (
+                        figure.algorithm,
+                        str(figure.n),
+                        figure.case,
+                        figure.formula,
+                        f"{figure.published:.5g}",
+                        f"{figure.measured:.5g}" + ("" if figure.exact else "  (a mean)"),
+                    )
+                    for figure in figures
+                ),
+            ]
+        )
+
+
+def _s(value: float | None, never: str = "-") -> str:
+    return never if value is None else f"{value:.2f}"
+
+
+def _chart(table: list[Row]) -> str:
+    from tenure.render import chart
+
+    def panel(title: str, y_label: str, field: str, *, is_logarithmic: bool = False) -> chart.Panel:
+        series = tuple(
+            chart.Series(name, tuple((row.nodes, getattr(row, field)) for row in table if row.algorithm == name))
+            for name in dict.fromkeys(row.algorithm for row in table)
+        )
+        return chart.Panel(title=title, x_label="nodes", y_label=y_label, series=series, is_logarithmic=is_logarithmic)
+
+    return chart.svg(
+        "Election algorithms on one workload",
+        [
+            panel("Fail-over", "messages until all agree", "failover_messages", is_logarithmic=True),
+            panel("The gap", "seconds without a leader after a crash", "leaderless_s"),
+            panel("Split brain", "seconds with two leaders while cut off for 20 s", "two_leaders_s"),
+            panel("Who may act", "seconds with two that may act", "overlap_s"),
+        ],
+    )
