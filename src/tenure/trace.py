@@ -170,6 +170,8 @@ class Phase(Happened, frozen=True):
     """The run enters a phase: "faults", "healed" or "end"."""
 
     name: str
+    nodes: tuple[NodeId, ...] = ()
+    """With "healed": who must converge from now on."""
 
 
 class Violated(Happened, frozen=True):

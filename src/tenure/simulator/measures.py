@@ -29,6 +29,8 @@ class Measures:
         self.tenures = 0
         self.roles = Counter[str]()
         """Changes of role, as "from -> to"."""
+        self.rules = Counter[str]()
+        """What became durable, why tenures ended before their deadline, and what was made of a divided group."""
         self._now_ns = 0
         self._recognised: dict[NodeId, NodeId | None] = {}
         self._role: dict[NodeId, str] = {}
@@ -55,12 +57,17 @@ class Measures:
                 self._token[node], self._until_ns[node] = token, record.until_ns
             case trace.Lost(node=node):
                 self._pass_time(record.at_ns)
+                self.rules[f"deposed: {record.why}"] += 1
                 self._until_ns.pop(node, None)
                 self._token.pop(node, None)
             case trace.Crashed(node=node) | trace.Gone(node=node):
                 self._pass_time(record.at_ns)
                 for known in (self._recognised, self._role, self._until_ns, self._token):
                     known.pop(node, None)
+            case trace.Wrote(kind=kind):
+                self.rules[f"wrote {kind}"] += 1
+            case trace.Sided(side=side):
+                self.rules[f"{side}: {record.why}"] += 1
             case _:
                 ...
 

@@ -188,6 +188,28 @@ KINDS: dict[str, Callable[[Draw], None]] = {
     "lying-disk": _lying_disk,
 }
 """What `--fault` names."""
+STROKES: dict[str, type[AnyFault]] = {
+    "crash": faults.Crash,
+    "blink": faults.Restart,
+    "pause": faults.Pause,
+    "partition": faults.Partition,
+    "one-way": faults.CutLink,
+    "partial": faults.CutLink,
+    "loss": faults.Lose,
+    "duplicate": faults.Duplicate,
+    "latency": faults.Latency,
+    "drift": faults.Drift,
+    "slow-disk": faults.SlowDisk,
+    "stalled-disk": faults.StallDisk,
+    "join": faults.Join,
+    "leave": faults.Leave,
+    "ask": faults.Ask,
+    "voters": faults.SetVoters,
+    "false-alarm": faults.FalseAlarm,
+    "lying-disk": faults.LyingDisk,
+}
+"""With what each kind begins; what ends it again is no fault."""
+DAMAGE = (faults.SlowDisk, faults.StallDisk, faults.LyingDisk)
 
 
 def kinds_within(kind: type[Elector]) -> tuple[str, ...]:
@@ -215,6 +237,13 @@ def kinds_within(kind: type[Elector]) -> tuple[str, ...]:
         "lying-disk": False,
     }
     return tuple(name for name, is_allowed in allowed.items() if is_allowed)
+
+
+def kinds_beyond(kind: type[Elector], strokes: Iterable[Stroke]) -> tuple[str, ...]:
+    """The kinds of faults among these strokes under which this algorithm promises nothing."""
+    within = {STROKES[name] for name in kinds_within(kind)}
+    struck = {type(stroke.fault) for stroke in strokes}
+    return tuple(name for name, begins in STROKES.items() if begins in struck - within)
 
 
 def checked(kinds: Iterable[str]) -> tuple[str, ...]:
@@ -245,28 +274,33 @@ def draw(
     if swarm:
         for _ in range(1 + int(chance.random() * max(1, healed_ns // NS_PER_S))):
             KINDS[swarm[int(chance.random() * len(swarm))]](drawing)
-    return _with_calm(drawing, healed_ns, isolates=has_quorum and "voters" not in swarm)
-
-
-def _with_calm(drawing: Draw, healed_ns: int, *, isolates: bool) -> Plan:
-    """The strokes in order, and then the mending; with `isolates` half of the runs leave a minority cut off."""
     strokes = sorted(drawing.strokes, key=lambda stroke: stroke.at_ns)
+    alone: list[NodeId] = []
+    if has_quorum and "voters" not in swarm and chance.random() < 0.5:  # noqa: PLR2004  a fair coin
+        alone = list(nodes)
+    return with_calm(strokes, nodes, healed_ns, alone)
+
+
+def with_calm(strokes: Sequence[Stroke], nodes: Sequence[NodeId], healed_ns: int, alone: Iterable[NodeId] = ()) -> Plan:
+    """These strokes, in order of time, and then the mending of all that they did; it is the same for the same strokes.
+
+    Of those in `alone` as many stay cut off as leave a majority of `nodes` together, by the order of `nodes`.
+    """
     gone = {stroke.fault.node for stroke in strokes if isinstance(stroke.fault, faults.Leave)}
     joined = [stroke.fault.node for stroke in strokes if isinstance(stroke.fault, faults.Join)]
-    staying = [node for node in (*drawing.nodes, *joined) if node not in gone]
-    converging = staying
+    staying = [node for node in (*nodes, *joined) if node not in gone]
+    most_alone = len(nodes) - majority_of(len(nodes)) - len(gone)
+    cut_off = [node for node in staying if node in nodes and node in set(alone)][: max(0, most_alone)]
+    converging = [node for node in staying if node not in cut_off]
     calm: list[AnyFault] = [faults.Heal()]
-    cut_off = (len(drawing.nodes) - majority_of(len(drawing.nodes))) - len(gone)
-    if isolates and cut_off > 0 and drawing.chance.random() < 0.5:  # noqa: PLR2004  a fair coin
-        alone = [node for node in staying if node in drawing.nodes][:cut_off]
-        converging = [node for node in staying if node not in alone]
+    if cut_off:
         calm.append(faults.Partition((tuple(converging),)))
+    damaged = {stroke.fault.node for stroke in strokes if isinstance(stroke.fault, DAMAGE)}
     down = _down_after(strokes)
-    calm += [faults.MendDisk(node) for node in staying]
+    calm += [faults.MendDisk(node) for node in staying if node in damaged]
     calm += [faults.AllClear(one, other) for one, other in _alarms(strokes)]
     calm += [faults.Restart(node) for node in converging if node in down]
-    strokes += [Stroke(healed_ns, fault) for fault in calm]
-    return Plan(tuple(strokes), healed_ns, tuple(sorted(converging)))
+    return Plan((*strokes, *(Stroke(healed_ns, fault) for fault in calm)), healed_ns, tuple(sorted(converging)))
 
 
 def _down_after(strokes: Iterable[Stroke]) -> set[NodeId]:

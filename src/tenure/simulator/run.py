@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 import msgspec
 
 from tenure import trace
 from tenure.core.composed import Composed
-from tenure.core.elector import Elector
+from tenure.core.elector import NEW, Elector
 from tenure.core.events import NodeId
 from tenure.core.model import Guarantee
 from tenure.durations import NS_PER_S, to_ns
 from tenure.errors import ConfigurationError
 from tenure.simulator import checkers, names, plan
 from tenure.simulator.checkers import Checker, Violation
+from tenure.simulator.faults import Join
 from tenure.simulator.measures import Measures
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
@@ -67,6 +71,14 @@ class Run:
         self.struck: Counter[str] = world.struck
         """Faults that found something to strike, by name."""
         self.refused: Counter[str] = world.refused
+        self.roles = frozenset(
+            str(role)
+            for elector in world.electors.values()
+            if isinstance(elector.role, enum.Enum)
+            for role in type(elector.role)
+            if role != NEW
+        )
+        """All roles that its electors may have, as far as those that live in the end tell."""
         self.trace: trace.Trace | None = None
 
     @property
@@ -118,7 +130,7 @@ def set_up(
     again: str = "",
 ) -> Setup:
     """What `simulate` runs: a scenario's word goes before the arguments', and its strokes before drawn faults."""
-    scenario = scenario or Scenario()
+    is_told, scenario = scenario is not None, scenario or Scenario()
     said = scenario.algorithm or algorithm
     if said is None:
         raise ConfigurationError("no algorithm was named; give one, such as bully, or name it in the scenario")
@@ -135,7 +147,9 @@ def set_up(
     until_ns = to_ns(until) if scenario.until_ns is None else scenario.until_ns
     if until_ns == 0:
         raise ConfigurationError("until is 0, so that nothing would happen; give seconds such as until=60")
-    drawn = Plan(scenario.strokes) if scenario.strokes else plan.draw(kind, numbers, seed, until_ns, _names(faults))
+    if faults is not None and is_told:
+        raise ConfigurationError("a scenario says what goes wrong; give it, or kinds of faults, and not both")
+    drawn = _said(scenario, numbers, until_ns) if is_told else plan.draw(kind, numbers, seed, until_ns, _names(faults))
     return Setup(
         kind=kind,
         nodes=numbers,
@@ -156,6 +170,23 @@ def _with_settings(kind: type[Elector], inner: type[Elector], settings: object) 
         return kind
     assert issubclass(kind, Composed)
     return kind.over(inner, settings)
+
+
+def _said(scenario: Scenario, nodes: Sequence[NodeId], until_ns: int) -> Plan:
+    """What a scenario lets happen: what it says and nothing else. Raises ConfigurationError."""
+    late = [expected for expected in scenario.expectations if expected.at_ns > until_ns]
+    if late:
+        raise ConfigurationError(
+            f"at {late[0].at_ns / NS_PER_S:g} s, {late[0]} is expected, and the run ends at {until_ns / NS_PER_S:g} s: "
+            "let it run until then"
+        )
+    if scenario.healed_ns is not None:
+        known = {*nodes, *(stroke.fault.node for stroke in scenario.strokes if isinstance(stroke.fault, Join))}
+        if unknown := set(scenario.converging) - known:
+            raise ConfigurationError(f"node {min(unknown)} is to converge and is none of the nodes; name it in `nodes`")
+        if scenario.healed_ns >= until_ns:
+            raise ConfigurationError("the nodes are to converge after the end of the run; let it run for longer")
+    return Plan(scenario.strokes, scenario.healed_ns, scenario.converging)
 
 
 def _names(faults: Iterable[str] | None) -> Sequence[str] | None:
@@ -228,11 +259,14 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
     for expected in setup.expectations:
         world.call_at(expected.at_ns, _expect, (world, judge, expected))
     if setup.plan.healed_ns is not None:
-        world.call_at(setup.plan.healed_ns, world.tell, trace.Phase(setup.plan.healed_ns, "healed"))
+        healed = trace.Phase(setup.plan.healed_ns, "healed", setup.plan.converging)
+        world.call_at(setup.plan.healed_ns, world.tell, healed)
     try:
         world.run(setup.until_ns)
     except RanAway:
         judge.object("bounded-messages", world.now_ns, f"{world.delivered} messages were delivered, and more come")
+    except Exception as error:  # noqa: BLE001  a defect of an elector is what runs are for: it is judged, and its seed told
+        judge.object("no-exception", world.now_ns, _told(error))
     judge.ended(world.now_ns)
     done = Run(setup, world, judge.measures, judge.violations)
     if judge.records is not None:
@@ -247,6 +281,12 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
         judge.records.append(trace.Phase(world.now_ns, "end"))
         done.trace = trace.Trace(head, judge.records)
     return done
+
+
+def _told(error: Exception) -> str:
+    """An exception of an elector, and where it was raised."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({PurePath(where.filename).name}:{where.lineno})"
 
 
 def _expect(what: tuple[World, _Judge, Expectation]) -> None:

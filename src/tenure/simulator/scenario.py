@@ -9,9 +9,10 @@
     at 10s  heal
     at 19s  expect leader 5
 
-A line is one of: `algorithm NAME`, `nodes N...`, `seed N`, `until DURATION`, `detector NAME`, `at TIME FAULT`, and
-`at TIME expect ...`, which is one of: `leader N` (all that live recognise it), `leaders N...` (just these believe that
-they lead), `no leader` (nobody does), `holder N` (just it may act), `no holder`, `one leader` (whoever it is).
+A line is one of: `algorithm NAME`, `nodes N...`, `seed N`, `until DURATION`, `detector NAME`, `at TIME FAULT`,
+`converge N... from TIME` (from then on nothing goes wrong, and these must come to agree), and `at TIME expect ...`, which
+is one of: `leader N` (all that live recognise it), `leaders N...` (just these believe that they lead), `no leader` (nobody
+does), `holder N` (just it may act), `no holder`, `one leader` (whoever it is).
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     detector: str | None = None
     strokes: tuple[Stroke, ...] = ()
     expectations: tuple[Expectation, ...] = ()
+    healed_ns: int | None = None
+    """From when on `converging` are judged for agreement and termination."""
+    converging: tuple[NodeId, ...] = ()
 
     def script(self) -> str:
         """The same as text."""
@@ -59,6 +63,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         lines += [f"seed {self.seed}"] if self.seed is not None else []
         lines += [f"until {duration(self.until_ns)}"] if self.until_ns is not None else []
         lines += [f"detector {self.detector}"] if self.detector else []
+        if self.healed_ns is not None:
+            lines.append(f"converge {' '.join(map(str, self.converging))} from {duration(self.healed_ns)}")
         timed = [(stroke.at_ns, str(stroke.fault)) for stroke in self.strokes]
         timed += [(expected.at_ns, f"expect {expected}") for expected in self.expectations]
         lines += [f"at {duration(at_ns)} {words}" for at_ns, words in sorted(timed, key=lambda line: line[0])]
@@ -98,7 +104,10 @@ def parse_script(text: str, *, name: str = "the scenario") -> Scenario:
                 said[verb] = _setting(verb, rest.strip())
         except ValueError as error:
             raise ConfigurationError(f"{name}, line {number}: {error}") from error
-    known = {"until_ns" if verb == "until" else verb: value for verb, value in said.items()}
+    known = {"until_ns" if verb == "until" else verb: value for verb, value in said.items() if verb != "converge"}
+    converge = said.get("converge")
+    if isinstance(converge, tuple):
+        known["converging"], known["healed_ns"] = converge
     strokes.sort(key=lambda stroke: stroke.at_ns)
     return msgspec.convert(
         {**known, "strokes": tuple(strokes), "expectations": tuple(expectations)}, Scenario, from_attributes=True
@@ -114,14 +123,22 @@ def _setting(verb: str, rest: str) -> object:
         case "until":
             return to_ns(rest)
         case "nodes":
-            nodes = tuple(int(word) for word in rest.split())
-            if not nodes or len(set(nodes)) != len(nodes) or min(nodes) < 1:
-                raise ConfigurationError(f"nodes {rest}: give different numbers from 1 on, such as `nodes 1 2 3`")
-            return nodes
+            return _nodes(rest)
+        case "converge":
+            nodes, _, instant = rest.partition(" from ")
+            return _nodes(nodes), to_ns(instant)
         case _:
             raise ConfigurationError(
-                f"{verb!r} begins no line of a scenario; these do: algorithm, nodes, seed, until, detector, at"
+                f"{verb!r} begins no line of a scenario; these do: algorithm, nodes, seed, until, detector, "
+                "converge, at"
             )
+
+
+def _nodes(words: str) -> tuple[NodeId, ...]:
+    nodes = tuple(int(word) for word in words.split())
+    if not nodes or len(set(nodes)) != len(nodes) or min(nodes) < 1:
+        raise ConfigurationError(f"nodes {words}: give different numbers from 1 on, such as `nodes 1 2 3`")
+    return nodes
 
 
 def _timed(rest: str, strokes: list[Stroke], expectations: list[Expectation]) -> None:
