@@ -1,0 +1,286 @@
+"""Preference: the leader gives way to a node that has been a better one for a while.
+
+The delay before a better node takes over is that of VRRP's preemption (RFC 9568, section 6.1, Preempt_Mode; keepalived
+calls it `preempt_delay`) and of MongoDB's takeovers (`catchUpTakeoverDelayMillis`).
+
+The idea. Nodes tell one another how they stand. The one that leads, and has seen a node of greater standing live
+without a break for `delay_ns`, asks the elector inside to hand the leadership to it. That happens after an election and
+only by transfer: preference elects nobody, keeps nobody from being elected, and costs no safety.
+
+The order. Who may lead goes before who may not; then who is fresher, so that nothing is lost that others know; then who
+has the greater priority, which is what the operator likes; then, among several to choose from, the greater number. The
+number alone deposes nobody: a leader gives way only to a greater standing.
+
+Hysteresis. Suspicion, or a new life, or a moment without a greater standing than the leader's, begins the delay anew,
+and so does a new leadership. So a preferred node that flaps faster than the delay causes no change of leader, and
+between two changes by preference lies the delay. A leader that is not eligible waits for it too.
+
+Assumes and guarantees what the elector inside does. That one must honour `Asked`: lease and paxos-lease do; bully and
+ring refuse, because their choice would be the same again. Then the node leads on, and asks again after `retry_ns` at
+the earliest.
+
+Each node tells all others, once in `tell_every_ns` and when something has changed: n (n - 1) small messages a period.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import ClassVar, assert_never
+
+import msgspec
+
+from tenure.core.composed import Composed
+from tenure.core.effects import Authorised, Deposed, Effect, Send
+from tenure.core.elector import NEW, Elector, WishRefused
+from tenure.core.events import (
+    Asked,
+    Event,
+    Joined,
+    Left,
+    Message,
+    NodeId,
+    Persisted,
+    Rated,
+    Received,
+    Reconfigure,
+    Standing,
+    Started,
+    Suspected,
+    Trusted,
+    Woke,
+)
+from tenure.core.model import FaultModel, Guarantee
+from tenure.durations import NEVER_NS, NS_PER_S
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What all nodes of one group must agree on, but for `standings`."""
+
+    standings: dict[NodeId, Standing] = {}
+    """How each node stands when it starts; who is not named may lead, with freshness and priority 0. A node reads only
+    what is said of itself. Later changes come by Rated."""
+    delay_ns: int = 30 * NS_PER_S
+    """How long a node must have stood above the leader without a break. MongoDB waits 30 s until a fresher node
+    takes over; keepalived's preempt_delay may be up to 1,000 s. Half a minute outlasts the pauses between restarts of a
+    process that its supervisor restarts again and again."""
+    tell_every_ns: int = 5 * NS_PER_S
+    """How often each tells all others how it stands, changes apart, which it tells at once."""
+    retry_ns: int = 300 * NS_PER_S
+    """How long the leader lets a wish rest that the elector inside has refused. Its reasons are of the kind that change
+    with members and settings."""
+
+    def __post_init__(self) -> None:
+        for name in ("delay_ns", "tell_every_ns", "retry_ns"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give one nanosecond at least")
+        if self.delay_ns < 2 * self.tell_every_ns:
+            raise ValueError(
+                f"delay_ns is {self.delay_ns}; what a node said last must not be out of date when it counts: make it "
+                f"2 * tell_every_ns = {2 * self.tell_every_ns} at least"
+            )
+
+
+class Stands(Message, frozen=True, tag="STANDS"):
+    """To every member: how I stand. Of two from one life of a node that with the greater number is the later one."""
+
+    life: int
+    number: int
+    standing: Standing
+
+
+class Role(enum.StrEnum):
+    """What a node is doing about preference; who leads is the affair of the elector inside."""
+
+    NEW = NEW
+    FOLLOWING = "following"
+    LEADING = "leading"
+    YIELDING = "yielding"
+    """Leads, and has asked the elector inside to hand over; that takes a while, or was refused."""
+    GONE = "gone"
+    """Has left the group."""
+
+
+class Preference(Composed):
+    """One node that gives way to a better one. Made by `Preference.over(MajorityLease.over(Bully))`, for example."""
+
+    name: ClassVar[str] = "preference"
+    own_messages: ClassVar[tuple[type[Message], ...]] = (Stands,)
+    takes_rated: ClassVar[bool] = True
+
+    @classmethod
+    def assumes_over(cls, inner: type[Elector]) -> FaultModel:
+        return inner.assumes
+
+    @classmethod
+    def guarantees_over(cls, inner: type[Elector]) -> frozenset[Guarantee]:
+        return inner.guarantees
+
+    def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random, settings: Settings | None = None) -> None:
+        super().__init__(me, members, chance)
+        self.settings = settings or Settings()
+        self.role: Role = Role.NEW
+        self.standing = self.settings.standings.get(me, Standing())
+        self.suspects = set[NodeId]()
+        self.told = dict[NodeId, Stands]()
+        """The last word of each member about itself."""
+        self._better_since_ns = dict[NodeId, int]()  # members above me, and from when on without a break
+        self._leads_since_ns: int | None = None
+        self._authority: Authorised | None = None  # the last of the elector inside
+        self._asks_ns = 0  # no wish before this
+        self._life = self._number = 0
+        self._tell_ns = NEVER_NS
+        self._effects: list[Effect] = []
+
+    def handle(self, event: Event, now_ns: int) -> Sequence[Effect]:
+        self._admit(event)
+        self._effects = []
+        if self.role is Role.GONE:
+            return ()
+        if not isinstance(event, Rated) and not (isinstance(event, Received) and isinstance(event.message, Stands)):
+            self._give(event, now_ns)  # which may refuse it, so that nothing may have changed before
+        match event:
+            case Started():
+                self._life = self.chance.getrandbits(63)
+                self.role = Role.FOLLOWING
+                self._tell(now_ns)
+            case Received(sender=sender, message=Stands() as stands):
+                self._hear(sender, stands)
+            case Suspected(peer=peer):
+                self._suspect(peer)
+            case Trusted(peer=peer):
+                self.suspects.discard(peer)
+                self._tell_one(peer)
+            case Joined(peer=peer):
+                self._join(peer, now_ns)
+            case Left(peer=peer):
+                self._leave(peer)
+            case Rated(standing=standing):
+                self._rate(standing, now_ns)
+            case Received() | Persisted() | Woke() | Asked() | Reconfigure():
+                ...
+            case _:
+                assert_never(event)
+        if self.role is not Role.GONE:
+            self._settle(now_ns)
+        return self._effects
+
+    def _settle(self, now_ns: int) -> None:
+        """Do what is due, and say when something is due next."""
+        if now_ns >= self._tell_ns:
+            self._tell(now_ns)
+        self._compare(now_ns)
+        preferred = self._preferred(now_ns)
+        if preferred is not None and now_ns >= self._asks_ns:
+            self._yield(preferred, now_ns)
+            self._compare(now_ns)
+        self.leader, self.term = self.inner.leader, self.inner.term
+        self.wake_ns = min(self.inner.wake_ns, self._tell_ns, self._due_ns(now_ns))
+
+    # Who is better
+
+    def _compare(self, now_ns: int) -> None:
+        """Note since when this node leads, and since when each member that is above it has been so."""
+        above = {peer for peer, stands in self.told.items() if stands.standing > self.standing} - self.suspects
+        self._better_since_ns = {peer: self._better_since_ns.get(peer, now_ns) for peer in sorted(above)}
+        if not self._leads(now_ns):
+            self._leads_since_ns, self.role = None, Role.FOLLOWING
+            return
+        if self._leads_since_ns is None:
+            self._leads_since_ns, self._asks_ns, self.role = now_ns, 0, Role.LEADING
+        if not above:
+            self.role = Role.LEADING
+
+    def _leads(self, now_ns: int) -> bool:
+        """Whether this node is the leader: by authority where the elector inside gives any."""
+        if Guarantee.ONE_AT_A_TIME in self.inner.guarantees:
+            return self._authority is not None and now_ns < self._authority.deadline_ns
+        return self.inner.leader == self.me
+
+    def _ripe_ns(self, peer: NodeId) -> int:
+        """From when on this node, which leads, gives way to that one if nothing changes."""
+        assert self._leads_since_ns is not None
+        return max(self._better_since_ns[peer], self._leads_since_ns) + self.settings.delay_ns
+
+    def _preferred(self, now_ns: int) -> NodeId | None:
+        """The best of those that have been better than this leader for long enough."""
+        if self._leads_since_ns is None:
+            return None
+        ripe = (peer for peer in self._better_since_ns if now_ns >= self._ripe_ns(peer))
+        return max(ripe, key=lambda peer: (self.told[peer].standing, peer), default=None)
+
+    def _due_ns(self, now_ns: int) -> int:
+        """When a wish is due, and when the authority ends without which there is none."""
+        if self._leads_since_ns is None:
+            return NEVER_NS
+        ripe_ns = min(map(self._ripe_ns, self._better_since_ns), default=NEVER_NS)
+        due_ns = max(ripe_ns, self._asks_ns)
+        return due_ns if due_ns > now_ns else NEVER_NS
+
+    def _yield(self, preferred: NodeId, now_ns: int) -> None:
+        """Ask the elector inside to hand over; where it does not come to that, ask again, but not soon."""
+        self.role = Role.YIELDING
+        try:
+            self._give(Asked(preferred), now_ns)
+        except WishRefused:
+            self._asks_ns = now_ns + self.settings.retry_ns
+        else:
+            self._asks_ns = now_ns + self.settings.delay_ns
+
+    def _give(self, event: Event, now_ns: int) -> None:
+        """Hand an event to the elector inside, and pass on what it wants."""
+        effects = self._tell_inner(event, now_ns)
+        for effect in effects:
+            if isinstance(effect, Authorised):
+                self._authority = effect
+            elif isinstance(effect, Deposed) and self._authority and effect.token == self._authority.token:
+                self._authority = None
+        self._effects += effects
+
+    # What is known of the members
+
+    def _hear(self, sender: NodeId, stands: Stands) -> None:
+        """Note how a member stands; in a new life it begins anew."""
+        known = self.told.get(sender)
+        if sender not in self.members or (known and known.life == stands.life and known.number >= stands.number):
+            return
+        if known and known.life != stands.life:
+            self._better_since_ns.pop(sender, None)
+        self.told[sender] = stands
+
+    def _suspect(self, peer: NodeId) -> None:
+        """What it said counts no more; when it is trusted again, it says how it stands then."""
+        if peer in self.members:
+            self.suspects.add(peer)
+            self.told.pop(peer, None)
+
+    def _join(self, peer: NodeId, now_ns: int) -> None:
+        self.members.add(peer)
+        self._tell_one(peer)
+        self._tell_ns = min(self._tell_ns, now_ns + self.settings.tell_every_ns)
+
+    def _leave(self, peer: NodeId) -> None:
+        if peer == self.me:
+            self.role, self.leader, self.wake_ns = Role.GONE, None, NEVER_NS
+            return
+        self.members.discard(peer)
+        self.suspects.discard(peer)
+        self.told.pop(peer, None)
+
+    # What they are told
+
+    def _rate(self, standing: Standing, now_ns: int) -> None:
+        if standing != self.standing:
+            self.standing = standing
+            self._tell(now_ns)
+
+    def _tell(self, now_ns: int) -> None:
+        peers = sorted(self.members - {self.me})
+        self._tell_ns = now_ns + self.settings.tell_every_ns if peers else NEVER_NS
+        self._number += 1
+        self._effects += [Send(peer, Stands(self._life, self._number, self.standing)) for peer in peers]
+
+    def _tell_one(self, peer: NodeId) -> None:
+        if peer in self.members - {self.me}:
+            self._effects.append(Send(peer, Stands(self._life, self._number, self.standing)))
