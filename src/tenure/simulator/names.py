@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tenure.algorithms.bully import Bully
+from tenure.algorithms.majority_lease import MajorityLease
 from tenure.algorithms.ring import Ring
+from tenure.algorithms.split_brain import KeepMajority, StaticQuorum
 from tenure.core.composed import Composed
 from tenure.core.elector import Elector
 from tenure.detectors.watched import Watched, WatchedByPhi
@@ -18,9 +20,11 @@ from tenure.errors import ConfigurationError
 
 ALGORITHMS: Mapping[str, type[Elector]] = MappingProxyType({kind.name: kind for kind in (Bully, Ring)})
 """What elects by itself."""
-AROUND: Mapping[str, type[Composed]] = MappingProxyType({kind.name: kind for kind in (Watched, WatchedByPhi)})
+AROUND: Mapping[str, type[Composed]] = MappingProxyType(
+    {kind.name: kind for kind in (MajorityLease, KeepMajority, StaticQuorum, Watched, WatchedByPhi)}
+)
 """What adds to any elector."""
-COMPARED = tuple(ALGORITHMS)
+COMPARED = (*ALGORITHMS, "bully+lease", "ring+lease", "bully+keep-majority")
 """What `tenure compare` compares if nobody says what, and `make hunt` hunts."""
 DETECTORS = (Watched.name, WatchedByPhi.name)
 TOLD = "told"
