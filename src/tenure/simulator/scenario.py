@@ -9,10 +9,10 @@
     at 10s  heal
     at 19s  expect leader 5
 
-A line is one of: `algorithm NAME`, `nodes N...`, `seed N`, `until DURATION`, `detector NAME`, `at TIME FAULT`,
-`converge N... from TIME` (from then on nothing goes wrong, and these must come to agree), and `at TIME expect ...`, which
-is one of: `leader N` (all that live recognise it), `leaders N...` (just these believe that they lead), `no leader` (nobody
-does), `holder N` (just it may act), `no holder`, `one leader` (whoever it is).
+A line is one of: `algorithm NAME`, `nodes N...`, `seed N`, `until DURATION`, `detector NAME`, `at TIME FAULT`, `at TIME
+expect ...`, and `converge N... from TIME`: from then on nothing goes wrong, and these must come to agree. What can be
+expected is one of: `leader N` (all that live recognise it), `leaders N...` (just these believe that they lead), `no
+leader` (nobody does), `holder N` (just it may act), `no holder`, `one leader` (whoever it is).
 """
 
 from __future__ import annotations
