@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tenure.core.events import NodeId
 from tenure.durations import to_ns
 from tenure.errors import ConfigurationError
-from tenure.simulator.faults import Stroke, duration, parse
+from tenure.simulator.faults import MOST_SHOWN, NUMBER, Stroke, duration, parse
 
 LIMIT_LINES = 100_000
 
@@ -71,7 +71,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         return "".join(f"{line}\n" for line in lines)
 
 
-_EXPECT = re.compile(r"(leader|holder) (\d+)|(leaders) ([\d ]+)|(no leader|no holder|one leader)")
+_EXPECT = re.compile(r"(leader|holder) (\d{1,9})|(leaders)((?: \d{1,9})+)|(no leader|no holder|one leader)")
 
 
 def read(path: Path) -> Scenario:
@@ -84,7 +84,7 @@ def read(path: Path) -> Scenario:
 
 def parse_script(text: str, *, name: str = "the scenario") -> Scenario:
     """The scenario in this text. Raises ConfigurationError, which names the line."""
-    said: dict[str, object] = {}
+    said: dict[str, Any] = {}
     strokes: list[Stroke] = []
     expectations: list[Expectation] = []
     lines = text.splitlines()
@@ -95,30 +95,37 @@ def parse_script(text: str, *, name: str = "the scenario") -> Scenario:
         if not words:
             continue
         try:
-            verb, _, rest = words.partition(" ")
+            verb, *rest = words.split(maxsplit=1)
             if verb == "at":
-                _timed(rest, strokes, expectations)
+                _timed(" ".join(rest), strokes, expectations)
             elif verb in said:
-                raise ConfigurationError(f"{verb} is said twice")
+                raise ConfigurationError(f"{verb} is said twice; leave one of them out")
             else:
-                said[verb] = _setting(verb, rest.strip())
+                said[verb] = _setting(verb, " ".join(rest))
         except ValueError as error:
             raise ConfigurationError(f"{name}, line {number}: {error}") from error
-    known = {"until_ns" if verb == "until" else verb: value for verb, value in said.items() if verb != "converge"}
-    converge = said.get("converge")
-    if isinstance(converge, tuple):
-        known["converging"], known["healed_ns"] = converge
     strokes.sort(key=lambda stroke: stroke.at_ns)
-    return msgspec.convert(
-        {**known, "strokes": tuple(strokes), "expectations": tuple(expectations)}, Scenario, from_attributes=True
+    expectations.sort(key=lambda expected: expected.at_ns)
+    made: Any = Scenario  # each setting is of the type that _setting gives it
+    converging, healed_ns = said.pop("converge", ((), None))
+    return made(
+        **{"until_ns" if verb == "until" else verb: value for verb, value in said.items()},
+        strokes=tuple(strokes),
+        expectations=tuple(expectations),
+        converging=converging,
+        healed_ns=healed_ns,
     )
 
 
 def _setting(verb: str, rest: str) -> object:
     match verb:
         case "algorithm" | "detector":
+            if not rest:
+                raise ConfigurationError(f"{verb} names none; write for example `algorithm bully`, `detector phi`")
             return rest
         case "seed":
+            if re.fullmatch(r"-?\d{1,18}", rest) is None:
+                raise ConfigurationError(f"seed {rest[:MOST_SHOWN]}: give a whole number such as `seed 7`")
             return int(rest)
         case "until":
             return to_ns(rest)
@@ -135,22 +142,25 @@ def _setting(verb: str, rest: str) -> object:
 
 
 def _nodes(words: str) -> tuple[NodeId, ...]:
-    nodes = tuple(int(word) for word in words.split())
-    if not nodes or len(set(nodes)) != len(nodes) or min(nodes) < 1:
-        raise ConfigurationError(f"nodes {words}: give different numbers from 1 on, such as `nodes 1 2 3`")
+    said = words.split()
+    nodes = tuple(int(word) for word in said if NUMBER.fullmatch(word))
+    if not nodes or len(nodes) != len(said) or len(set(nodes)) != len(nodes) or min(nodes) < 1:
+        raise ConfigurationError(
+            f"nodes {words[:MOST_SHOWN]}: give different numbers from 1 on, such as `nodes 1 2 3`"
+        )
     return nodes
 
 
 def _timed(rest: str, strokes: list[Stroke], expectations: list[Expectation]) -> None:
-    instant, _, words = rest.strip().partition(" ")
-    at_ns, words = to_ns(instant), " ".join(words.split())
-    if not words.startswith("expect "):
+    instant, *said = rest.split() or [""]
+    at_ns, words = to_ns(instant), " ".join(said)
+    if said[:1] != ["expect"]:
         strokes.append(Stroke(at_ns, parse(words)))
         return
-    match = _EXPECT.fullmatch(words.removeprefix("expect "))
+    match = _EXPECT.fullmatch(words.removeprefix("expect").strip())
     if match is None:
         raise ConfigurationError(
-            f"{words!r} is no expectation; write one of: expect leader N, leaders N N, no leader, holder N, no holder, "
+            f"{words[:MOST_SHOWN]!r} is no expectation; write one of: expect leader N, leaders N N, no leader, holder N, no holder, "
             "one leader"
         )
     what = match[1] or match[3] or match[5]
