@@ -29,6 +29,8 @@ USUAL_PLOT = 1050
 """Pixels of the plot, by which the rows for words are reckoned."""
 TOP = 90
 """Pixels above the first row: the title and two lines."""
+BESIDE = 13
+"""Pixels from a mark above the lanes to its words."""
 ROW = 17
 """Pixels of a row above the lanes."""
 
@@ -157,7 +159,7 @@ class _Above:
             t, title, steps = moment.at_ns, clean(moment.text), (moment.step,)
             self.items += [
                 Mark(t=t, y=self.y + 8, shape=what, look=what, title=title, steps=steps),
-                Text(t1=t, t2=t, y=0, texts=[text], rows=heights, look=f"say {what}", dx=13, rank=rank, size=size,
+                Text(t1=t, t2=t, y=0, texts=[text], rows=heights, look=f"say {what}", dx=BESIDE, rank=rank, size=size,
                      title=title, steps=steps),
             ]  # fmt: skip
             self.heads.append((moment, self.y + 8))
@@ -183,11 +185,13 @@ def _rows_for(run: History, moments: Sequence[Moment], words: Sequence[str], siz
     per_ns = USUAL_PLOT / (run.to_ns - run.from_ns)
     ends: list[float] = []
     for moment, text in zip(moments, words, strict=True):
-        x = (moment.at_ns - run.from_ns) * per_ns
+        x, width = (moment.at_ns - run.from_ns) * per_ns, width_of(text, size) + 2 * AIR + BESIDE
+        if x + width > USUAL_PLOT:  # the words stand left of their mark
+            x -= width
         row = next((row for row, end in enumerate(ends) if end <= x), len(ends))
         if row == most:
             return most
-        ends[row : row + 1] = [x + width_of(text, size) + 2 * AIR + 13]
+        ends[row : row + 1] = [x + width]
     return len(ends)
 
 

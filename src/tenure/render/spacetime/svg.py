@@ -32,13 +32,18 @@ def svg(trace: Trace, *, from_ns: int | None = None, to_ns: int | None = None, w
     return draw(scene(trace, from_ns, to_ns), width)
 
 
-def draw(picture: Scene, width: int = WIDTH) -> str:
-    """A scene as one `<svg>` element."""
+def root_of(picture: Scene, width: int) -> str:
+    """How the ids in a picture begin: two pictures in one page must not share them."""
+    return f"t{zlib.crc32(repr((picture.title, picture.findings, picture.run.from_ns, width)).encode()):08x}"
+
+
+def draw(picture: Scene, width: int = WIDTH, *, crop: int = 0) -> str:
+    """A scene as one `<svg>` element, without the uppermost `crop` pixels."""
     if not LEAST_WIDTH <= width <= MOST_WIDTH:
         raise ValueError(f"width is {width}; a picture has {LEAST_WIDTH} to {MOST_WIDTH} pixels")
-    root = f"t{zlib.crc32(repr((picture.title, picture.findings, picture.run.from_ns, width)).encode()):08x}"
+    root = root_of(picture, width)
     below, height = _below(picture, width)
-    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+    size = f'width="{width}" height="{height - crop}" viewBox="0 {crop} {width} {height - crop}"'
     plot = f'<rect x="{LEFT - 10}" y="0" width="{width - LEFT - RIGHT + 20}" height="{height}"/>'
     labels = f'role="img" aria-labelledby="{root}-title {root}-desc"'
     parts = [
@@ -115,8 +120,10 @@ def elements(picture: Scene, width: int, root: str) -> list[str]:
     """The items as elements, from the back to the front."""
     x_of = scale(picture, width)
     layers: dict[str, list[str]] = {layer: [] for layer in LAYERS}
+    run = picture.run
     for item in picture.items:
-        if not isinstance(item, Text):
+        t1, t2 = (item.t, item.t) if isinstance(item, Mark) else (item.t1, item.t2)
+        if not isinstance(item, Text) and t2 >= run.from_ns and t1 <= run.to_ns:
             layers[layer_of(item)].append(_element(item, x_of, width, root))
     items = [*picture.items, *names(picture.items, picture.run.from_ns, picture.run.to_ns)]
     for item, chosen, x, y in placed(items, x_of, LEFT - 6, width - RIGHT + 10):

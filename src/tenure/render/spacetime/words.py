@@ -77,7 +77,8 @@ class Instants:
 class Narrator:
     """Tells records one by one; it knows who sent the message that arrives."""
 
-    def __init__(self, nodes: Sequence[NodeId]) -> None:
+    def __init__(self, nodes: Sequence[NodeId], instants: Instants) -> None:
+        self._instants = instants
         self._letters: dict[int, Sent] = {}
         self._present = dict.fromkeys(nodes)
 
@@ -119,13 +120,11 @@ class Narrator:
                 )
                 return f"node {node} is {clean(role)}; it {whom} (term {term})"
             case Held(node=node, token=token, until_ns=until_ns):
-                return f"node {node} may act under token {token} until {self.instants(until_ns)}"
+                return f"node {node} may act under token {token} until {self._instants(until_ns)}"
             case Lost(node=node, token=token, why=why):
                 return f"node {node} may not act under token {token} any more{_why(why)}"
             case _:
                 return self._of_world(record)
-
-    instants = Instants(NS_PER_S)
 
     def _of_world(self, record: Record) -> str:
         match record:
@@ -235,8 +234,7 @@ def text(trace: Trace, *, from_ns: int | None = None, to_ns: int | None = None) 
     """The run in words, line by line: a head, one line a record, and tables of who led and who could act."""
     run = history(trace, from_ns, to_ns)
     instants = Instants(end_of(trace))
-    narrator = Narrator(trace.head.nodes)
-    narrator.instants = instants
+    narrator = Narrator(trace.head.nodes, instants)
     yield title(trace)
     if trace.head.again:
         yield f"again: {clean(trace.head.again, 1000)}"
