@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
@@ -26,6 +27,10 @@ def duration(ns: int) -> str:
 
 
 FASTEST_PPM = 900_000
+NUMBER = re.compile(r"\d{1,9}")
+"""A node as scripts write it."""
+MOST_SHOWN = 200
+"""Characters of a line that an error message shows."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -56,6 +61,9 @@ class Pause(Fault, frozen=True):
     node: NodeId
     for_ns: int
 
+    def __post_init__(self) -> None:
+        _in_order(0, self.for_ns)
+
     def __str__(self) -> str:
         return f"pause {self.node} for {duration(self.for_ns)}"
 
@@ -64,6 +72,13 @@ class Partition(Fault, frozen=True):
     """Messages pass only within each group; nodes that are not named form one group more."""
 
     groups: tuple[tuple[NodeId, ...], ...]
+
+    def __post_init__(self) -> None:
+        named = [node for group in self.groups for node in group]
+        if not self.groups or not all(self.groups):
+            raise ValueError("a group is empty; name its nodes, as in `partition 1 2 | 3 4 5`")
+        if len(set(named)) != len(named):
+            raise ValueError("a node stands twice; each is on one side")
 
     def __str__(self) -> str:
         return "partition " + " | ".join(" ".join(map(str, group)) for group in self.groups)
@@ -103,6 +118,9 @@ class Lose(Fault, frozen=True):
 
     chance: float
 
+    def __post_init__(self) -> None:
+        _is_chance(self.chance)
+
     def __str__(self) -> str:
         return f"lose {_percent(self.chance)}"
 
@@ -111,6 +129,9 @@ class Duplicate(Fault, frozen=True):
     """From now on each message arrives twice with this chance."""
 
     chance: float
+
+    def __post_init__(self) -> None:
+        _is_chance(self.chance)
 
     def __str__(self) -> str:
         return f"duplicate {_percent(self.chance)}"
@@ -218,6 +239,10 @@ class SetVoters(Fault, frozen=True):
     node: NodeId
     voters: tuple[NodeId, ...]
 
+    def __post_init__(self) -> None:
+        if not self.voters or len(set(self.voters)) != len(self.voters):
+            raise ValueError("name each voter once, and one at least, as in `voters 1 2 3 by 1`")
+
     def __str__(self) -> str:
         return f"voters {' '.join(map(str, self.voters))} by {self.node}"
 
@@ -275,12 +300,22 @@ class Stroke(NamedTuple):
 
 
 def _in_order(least_ns: int, most_ns: int) -> None:
-    if least_ns > most_ns:
-        raise ValueError(f"from {duration(least_ns)} to {duration(most_ns)}: give the shorter time first")
+    if not 0 <= least_ns <= most_ns:
+        raise ValueError(f"from {duration(least_ns)} to {duration(most_ns)}: give the shorter time first, from 0 on")
+
+
+def _is_chance(chance: float) -> None:
+    if not 0 <= chance <= 1:
+        raise ValueError(f"a chance goes from 0% to 100%, and this is {chance:.3%}")
 
 
 def _percent(chance: float) -> str:
-    return f"{chance * 100:.10g}%"
+    """Exactly, so that it is read back as the same number."""
+    return f"{Decimal(repr(chance + 0.0)).scaleb(2).normalize():f}%"
+
+
+def _chance(percent: str) -> float:
+    return float(Decimal(percent).scaleb(-2))
 
 
 def _numbers(words: str) -> tuple[NodeId, ...]:
@@ -288,26 +323,15 @@ def _numbers(words: str) -> tuple[NodeId, ...]:
 
 
 def _groups(words: str) -> tuple[tuple[NodeId, ...], ...]:
-    groups = tuple(_numbers(group) for group in words.split("|"))
-    named = [node for group in groups for node in group]
-    if len(set(named)) != len(named):
-        raise ConfigurationError(f"partition {words}: a node stands in two groups; each is on one side")
-    return groups
+    return tuple(_numbers(group) for group in words.split("|"))
 
 
-def _chance(words: str) -> float:
-    chance = float(words) / 100
-    if chance > 1:
-        raise ConfigurationError(f"{words}% is more than always; give 0% to 100%")
-    return chance
-
-
-_N, _D, _P = r"(\d{1,9})", r"([\d.]+(?:ns|us|ms|s|m))", r"([\d.]{1,12})%"
+_N, _D, _P = f"({NUMBER.pattern})", r"([\d.]+(?:ns|us|ms|s|m))", r"(\d{1,3}(?:\.\d{1,400})?)%"
 _GRAMMAR: tuple[tuple[str, Callable[..., AnyFault]], ...] = (
     (rf"crash {_N}", lambda n: Crash(int(n))),
     (rf"restart {_N}", lambda n: Restart(int(n))),
     (rf"pause {_N} for {_D}", lambda n, d: Pause(int(n), to_ns(d))),
-    (r"partition ([\d |]+)", lambda groups: Partition(_groups(groups))),
+    (r"partition (\d{1,9}(?:[ |]+\d{1,9})*[ |]*)", lambda groups: Partition(_groups(groups))),
     (rf"cut {_N} (->|--) {_N}", lambda a, way, b: CutLink(int(a), int(b), way == "--")),
     (rf"mend {_N} (->|--) {_N}", lambda a, way, b: MendLink(int(a), int(b), way == "--")),
     (r"heal", Heal),
@@ -323,7 +347,7 @@ _GRAMMAR: tuple[tuple[str, Callable[..., AnyFault]], ...] = (
     (rf"leave {_N}", lambda n: Leave(int(n))),
     (rf"ask {_N}", lambda n: Ask(int(n))),
     (rf"ask {_N} to {_N}", lambda n, to: Ask(int(n), int(to))),
-    (rf"voters ([\d ]+) by {_N}", lambda voters, n: SetVoters(int(n), _numbers(voters))),
+    (rf"voters (\d{{1,9}}(?: \d{{1,9}})*) by {_N}", lambda voters, n: SetVoters(int(n), _numbers(voters))),
     (rf"suspect {_N} at {_N}", lambda peer, n: FalseAlarm(int(n), int(peer))),
     (rf"trust {_N} at {_N}", lambda peer, n: AllClear(int(n), int(peer))),
 )
@@ -341,8 +365,6 @@ def parse(words: str) -> AnyFault:
         if match := re.fullmatch(pattern, line):
             try:
                 return make(*match.groups())
-            except ConfigurationError:
-                raise
             except ValueError as error:
-                raise ConfigurationError(f"{line!r}: {error}") from error
-    raise ConfigurationError(f"{line!r} is nothing that can happen; write one of: {SAYINGS}")
+                raise ConfigurationError(f"{line[:MOST_SHOWN]!r}: {error}") from error
+    raise ConfigurationError(f"{line[:MOST_SHOWN]!r} is nothing that can happen; write one of: {SAYINGS}")

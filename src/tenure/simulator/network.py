@@ -38,6 +38,7 @@ class Network:
         self.weather = weather
         self.cut: set[Link] = set()
         """The links that carry nothing."""
+        self._group: dict[NodeId, int] = {}
         self._chance = chance
         self._last_ns: dict[Link, int] = {}
 
@@ -61,7 +62,20 @@ class Network:
         return at_ns
 
     def partition(self, groups: Iterable[Iterable[NodeId]], nodes: Iterable[NodeId]) -> None:
-        """Cut every link between different groups; nodes that are in none form one of their own."""
-        group = {node: number for number, members in enumerate(groups, start=1) for node in members}
-        everybody = sorted({*nodes, *group})
-        self.cut = {(a, b) for a in everybody for b in everybody if group.get(a) != group.get(b)}
+        """Cut every link between different groups; nodes that are in none form one of their own, also later ones."""
+        self._group = {node: number for number, members in enumerate(groups, start=1) for node in members}
+        everybody = sorted({*nodes, *self._group})
+        self.cut = {(a, b) for a in everybody for b in everybody if self._is_apart(a, b)}
+
+    def heal(self) -> None:
+        """Mend all links."""
+        self._group, self.cut = {}, set()
+
+    def add(self, newcomer: NodeId, nodes: Iterable[NodeId]) -> None:
+        """Put a node on its side of the last partition, if that is not healed."""
+        for node in nodes:
+            if self._is_apart(newcomer, node):
+                self.cut |= {(newcomer, node), (node, newcomer)}
+
+    def _is_apart(self, one: NodeId, other: NodeId) -> bool:
+        return self._group.get(one) != self._group.get(other)

@@ -27,6 +27,7 @@ class Node:
         "durable",
         "elector",
         "held",
+        "in_order",
         "inbox",
         "is_member",
         "known",
@@ -38,8 +39,10 @@ class Node:
         "waiting",
     )
 
-    def __init__(self, number: NodeId, clock: NodeClock, disk: Disk) -> None:
+    def __init__(self, number: NodeId, clock: NodeClock, disk: Disk, *, in_order: bool = False) -> None:
         self.number = number
+        self.in_order = in_order
+        """Whether its links keep the order, so that no message passes an earlier one that waits for the disk."""
         self.clock = clock
         self.disk = disk
         self.life = 0
@@ -65,6 +68,7 @@ class Node:
     def _forget(self) -> None:
         self.alarm_ns = NEVER_NS
         self.paused_until_ns = 0
+        """The true instant; 0 while it is not paused."""
         self.durable = 0
         self.waiting = deque[Send]()
         """Messages that wait for the disk."""
@@ -77,5 +81,14 @@ class Node:
         self.held: tuple[int, int] | None = None
         """The token under which it may act, and until when on its own clock."""
 
-    def is_up(self) -> bool:
-        return self.elector is not None
+    def keeps_back(self, send: Send) -> bool:
+        """Whether a message must wait for the disk; it is kept then."""
+        must_wait = send.after > self.durable or (self.in_order and any(one.to == send.to for one in self.waiting))
+        if must_wait and len(self.waiting) < LIMIT_WAITING:
+            self.waiting.append(send)
+        return must_wait
+
+    def let_go(self) -> list[Send]:
+        """Those messages that need not wait any more, in their order."""
+        waiting, self.waiting = self.waiting, deque()
+        return [send for send in waiting if not self.keeps_back(send)]

@@ -263,8 +263,8 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
         world.call_at(setup.plan.healed_ns, world.tell, healed)
     try:
         world.run(setup.until_ns)
-    except RanAway:
-        judge.object("bounded-messages", world.now_ns, f"{world.delivered} messages were delivered, and more come")
+    except RanAway as error:
+        judge.object("bounded-messages", world.now_ns, str(error))
     except Exception as error:  # noqa: BLE001  a defect of an elector is what runs are for: it is judged, and its seed told
         judge.object("no-exception", world.now_ns, _told(error))
     judge.ended(world.now_ns)

@@ -145,9 +145,7 @@ def _nodes(words: str) -> tuple[NodeId, ...]:
     said = words.split()
     nodes = tuple(int(word) for word in said if NUMBER.fullmatch(word))
     if not nodes or len(nodes) != len(said) or len(set(nodes)) != len(nodes) or min(nodes) < 1:
-        raise ConfigurationError(
-            f"nodes {words[:MOST_SHOWN]}: give different numbers from 1 on, such as `nodes 1 2 3`"
-        )
+        raise ConfigurationError(f"nodes {words[:MOST_SHOWN]}: give different numbers from 1 on, such as `nodes 1 2 3`")
     return nodes
 
 
@@ -160,8 +158,8 @@ def _timed(rest: str, strokes: list[Stroke], expectations: list[Expectation]) ->
     match = _EXPECT.fullmatch(words.removeprefix("expect").strip())
     if match is None:
         raise ConfigurationError(
-            f"{words[:MOST_SHOWN]!r} is no expectation; write one of: expect leader N, leaders N N, no leader, holder N, no holder, "
-            "one leader"
+            f"{words[:MOST_SHOWN]!r} is no expectation; write one of: expect leader N, leaders N N, no leader, "
+            "holder N, no holder, one leader"
         )
     what = match[1] or match[3] or match[5]
     nodes = tuple(int(word) for word in (match[2] or match[4] or "").split())

@@ -21,6 +21,7 @@ from tenure.core.codec import Codec
 from tenure.core.effects import Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
 from tenure.core.elector import DutyBroken, Elector, UnexpectedMessage, WishRefused
 from tenure.core.events import (
+    Asked,
     Event,
     Message,
     NodeId,
@@ -30,7 +31,9 @@ from tenure.core.events import (
     Woke,
 )
 from tenure.core.model import Links
+from tenure.detectors.watched import Watched
 from tenure.durations import NEVER_NS, NS_PER_S
+from tenure.errors import ConfigurationError
 from tenure.simulator.clock import NodeClock
 from tenure.simulator.disk import Disk
 from tenure.simulator.network import MS, Link, Network, Weather
@@ -58,9 +61,15 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     news_most_ns: int = 300 * MS
     """From when a member joins or leaves until each other node is told."""
 
+    def __post_init__(self) -> None:
+        for what in ("", "disk_", "detect_", "news_"):
+            least_ns, most_ns = getattr(self, f"{what}least_ns"), getattr(self, f"{what}most_ns")
+            if not 0 <= least_ns <= most_ns:
+                raise ConfigurationError(f"{what}least_ns {least_ns}, {what}most_ns {most_ns}: give the least first")
+
 
 class RanAway(Exception):
-    """The algorithm sends without end."""
+    """The algorithm goes on without end; the message says at what."""
 
 
 class World:
@@ -93,6 +102,7 @@ class World:
         self.network = Network(self.fair_weather(), Random(f"{seed}/network"))
         self.observers = list(observers)
         self._tells_messages = tells_messages
+        self._has_detector = issubclass(kind, Watched)
         self._codec: Codec[Message] | None = Codec(kind.messages) if weighs else None
         self._chance = Random(f"{seed}/world")
         self._agenda: list[tuple[int, int, Callable[[Any], object], Any]] = []
@@ -100,6 +110,8 @@ class World:
         self._ids = itertools.count(1)
         self.on_change: Callable[[NodeId], None] = _nobody_minds
         """Called when a node's life begins or ends, or its links change."""
+        self.ask: Callable[[Node, NodeId | None], None] = self._ask
+        """Called to tell a node that somebody wishes it to step down."""
         for node in nodes:
             self.add(node)
 
@@ -115,7 +127,8 @@ class World:
         disk = Disk(
             self.surroundings.disk_least_ns, self.surroundings.disk_most_ns, Random(f"{self.seed}/disk/{number}")
         )
-        node = self.nodes[number] = Node(number, clock, disk)
+        in_order = self.kind.assumes.links is Links.RELIABLE_FIFO
+        node = self.nodes[number] = Node(number, clock, disk, in_order=in_order)
         return node
 
     # What a run does with it
@@ -148,11 +161,12 @@ class World:
     def pause(self, node: Node, for_ns: int) -> None:
         """Let the node stand still for so long, or longer if it does already."""
         until_ns = self.now_ns + for_ns
-        if node.paused_until_ns <= self.now_ns:
+        if for_ns == 0 or until_ns <= node.paused_until_ns:
+            return
+        if not node.paused_until_ns:
             self.tell(trace.Paused(self.now_ns, node.number))
-        if until_ns > node.paused_until_ns:
-            node.paused_until_ns = until_ns
-            self.call_at(until_ns, self._resume, (node, node.life))
+        node.paused_until_ns = until_ns
+        self.call_at(until_ns, self._resume, (node, node.life))
 
     def _resume(self, of: tuple[Node, int]) -> None:
         node, life = of
@@ -168,9 +182,9 @@ class World:
         """Change the rate of the node's clock: its timers and its deadline come at other instants."""
         node.clock.run_at(ppm, self.now_ns)
         self.tell(trace.Clock(self.now_ns, node.number, ppm))
-        if node.held is not None:
+        if node.held is not None and node.held[1] > node.clock.at(self.now_ns):
             self._tell_held(node)
-        if node.elector is not None and node.alarm_ns < NEVER_NS:
+        if node.elector is not None:
             self._set_alarm(node, node.elector.wake_ns)
 
     def call_at(self, at_ns: int, act: Callable[[Any], object], argument: Any) -> None:
@@ -194,7 +208,7 @@ class World:
 
     def give(self, node: Node, event: Event) -> None:
         """Hand an event to a node, or keep it until the node's pause is over."""
-        if node.paused_until_ns > self.now_ns:
+        if node.paused_until_ns:  # until it is told to go on, which is not the first thing that happens at that instant
             if len(node.inbox) < LIMIT_WAITING:
                 node.inbox.append(event)
             return
@@ -212,18 +226,20 @@ class World:
             self._carry_out(node, effect)
         if elector.wake_ns < node.alarm_ns:
             self._set_alarm(node, elector.wake_ns)
+        if self._has_detector:
+            self._tell_suspects(node, elector)
         seen = (elector.role, elector.leader, elector.term)
         if seen != node.seen:
             node.seen = seen
             self.tell(trace.Became(self.now_ns, node.number, str(elector.role), elector.leader, elector.term))
 
+    def _ask(self, node: Node, to: NodeId | None) -> None:
+        self.give(node, Asked(to))
+
     def _carry_out(self, node: Node, effect: Effect) -> None:
         match effect:
-            case Send(after=after):
-                if after > node.durable:
-                    if len(node.waiting) < LIMIT_WAITING:
-                        node.waiting.append(effect)
-                else:
+            case Send():
+                if not node.keeps_back(effect):
                     self._send(node.number, effect)
             case Persist(number=number, record=record):
                 done_ns = node.disk.write(number, record, self.now_ns)
@@ -242,6 +258,14 @@ class World:
             case _:
                 assert_never(effect)
 
+    def _tell_suspects(self, node: Node, elector: Elector) -> None:
+        """Tell about whom the node's own detector has changed its mind."""
+        assert isinstance(elector, Watched)
+        if len(elector.suspects) != len(node.believed_dead):  # one event only adds to them, or only takes away
+            for peer in sorted(elector.suspects ^ node.believed_dead):
+                self.tell(trace.Suspects(self.now_ns, node.number, peer, peer not in elector.suspects))
+            node.believed_dead = set(elector.suspects)
+
     def _tell_held(self, node: Node) -> None:
         assert node.held is not None
         token, deadline_ns = node.held
@@ -252,13 +276,14 @@ class World:
     def _set_alarm(self, node: Node, wake_ns: int) -> None:
         """Wake the node when its clock shows this; an earlier alarm that is out of date rings for nothing."""
         node.alarm_ns = wake_ns
-        self.call_at(max(node.clock.when(wake_ns), self.now_ns), self._ring, (node, node.life, wake_ns))
+        if wake_ns < NEVER_NS:
+            self.call_at(max(node.clock.when(wake_ns), self.now_ns), self._ring, (node, node.life, wake_ns))
 
     def _ring(self, alarm: tuple[Node, int, int]) -> None:
         node, life, wake_ns = alarm
         if node.elector is None or node.life != life or node.alarm_ns != wake_ns:
             return
-        if node.paused_until_ns > self.now_ns:
+        if node.paused_until_ns:
             self.call_at(node.paused_until_ns, self._ring, alarm)
             return
         due_ns = node.elector.wake_ns
@@ -266,7 +291,10 @@ class World:
             self._set_alarm(node, due_ns)
             return
         node.alarm_ns = NEVER_NS
+        elector = node.elector
         self.give(node, Woke())
+        if elector.wake_ns <= node.clock.at(self.now_ns):
+            raise RanAway(f"node {node.number} was woken and wants to be woken at once, for ever")
 
     # Lives
 
@@ -288,7 +316,7 @@ class World:
     def _look_at_disk(self, of: tuple[Node, int]) -> None:
         """Tell the node what has become durable, and let go what waited for it."""
         node, life = of
-        if node.life != life or node.elector is None or node.paused_until_ns > self.now_ns:
+        if node.life != life or node.elector is None or node.paused_until_ns:
             return
         done = node.disk.done(self.now_ns)
         if not done:
@@ -296,16 +324,16 @@ class World:
         for number, record in done:
             self.tell(trace.Wrote(self.now_ns, node.number, kind_of(type(record)), words_of(record)))
             node.durable = number
-        while node.waiting and node.waiting[0].after <= node.durable:
-            self._send(node.number, node.waiting.popleft())
+        for send in node.let_go():
+            self._send(node.number, send)
         self.give(node, Persisted(node.durable))
 
     def mend_disk(self, node: Node) -> None:
         """As good as in the beginning; what stood still goes on."""
-        disk, fair = node.disk, self.surroundings
-        disk.least_ns, disk.most_ns = fair.disk_least_ns, fair.disk_most_ns
-        disk.is_stalled = disk.is_lying = False
+        fair = self.surroundings
+        done_ns = node.disk.mend(fair.disk_least_ns, fair.disk_most_ns, self.now_ns)
         self._look_at_disk((node, node.life))
+        self.call_at(max(done_ns, self.now_ns), self._look_at_disk, (node, node.life))
 
     # Messages
 
@@ -318,8 +346,8 @@ class World:
         number = 0
         if self._tells_messages:
             number = self._tell_sent(sender, to, message)
-        elif self.delivered > LIMIT_MESSAGES:
-            raise RanAway
+        if self.delivered > LIMIT_MESSAGES:
+            raise RanAway(f"{self.delivered} messages were delivered, and more come")
         receiver, link = self.nodes.get(to), (sender, to)
         if receiver is None or link in self.network.cut:
             self._drop(number, "down" if receiver is None else "cut")
