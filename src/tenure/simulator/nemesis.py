@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
 from tenure import trace
@@ -22,6 +23,8 @@ class Nemesis:
 
     def __init__(self, world: World, news: News) -> None:
         self.world, self.news = world, news
+        self.ask: Callable[[Node, NodeId | None], None] = self._ask
+        """Called to tell a node that somebody wishes it to step down."""
 
     def at(self, at_ns: int, fault: AnyFault) -> None:
         """Let this happen at a true instant."""
@@ -67,7 +70,7 @@ class Nemesis:
             case faults.Pause(for_ns=for_ns):
                 world.pause(node, for_ns)
             case faults.Ask(to=to):
-                world.give(node, Asked(to))
+                self.ask(node, to)
             case faults.SetVoters(voters=voters):
                 world.give(node, Reconfigure(voters))
             case faults.FalseAlarm(peer=peer):
@@ -77,6 +80,9 @@ class Nemesis:
             case _:
                 assert_never(fault)
         return True
+
+    def _ask(self, node: Node, to: NodeId | None) -> None:
+        self.world.give(node, Asked(to))
 
     def _strike_disk(
         self, node: Node, fault: faults.SlowDisk | faults.StallDisk | faults.LyingDisk | faults.MendDisk

@@ -21,7 +21,6 @@ from tenure.core.codec import Codec
 from tenure.core.effects import Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
 from tenure.core.elector import DutyBroken, Elector, UnexpectedMessage, WishRefused
 from tenure.core.events import (
-    Asked,
     Event,
     Message,
     NodeId,
@@ -110,8 +109,6 @@ class World:
         self._ids = itertools.count(1)
         self.on_change: Callable[[NodeId], None] = _nobody_minds
         """Called when a node's life begins or ends, or its links change."""
-        self.ask: Callable[[Node, NodeId | None], None] = self._ask
-        """Called to tell a node that somebody wishes it to step down."""
         for node in nodes:
             self.add(node)
 
@@ -232,9 +229,6 @@ class World:
         if seen != node.seen:
             node.seen = seen
             self.tell(trace.Became(self.now_ns, node.number, str(elector.role), elector.leader, elector.term))
-
-    def _ask(self, node: Node, to: NodeId | None) -> None:
-        self.give(node, Asked(to))
 
     def _carry_out(self, node: Node, effect: Effect) -> None:
         match effect:
