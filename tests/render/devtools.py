@@ -27,7 +27,7 @@ FLAGS = (
     "--headless=new", "--remote-debugging-pipe", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-extensions",
     "--disable-sync", "--hide-scrollbars", "--force-device-scale-factor=1", "--window-size=1400,1600",
-)  # fmt: skip
+)  # fmt: skip  # a flag a line would fill the page
 
 
 class Failed(AssertionError):
@@ -179,8 +179,8 @@ class Page:
     def middle(self, selector: str) -> tuple[float, float]:
         """Where an element is in the window, scrolled to."""
         self.value(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})")
-        box = self.value(f"(({{x, y, width, height}}) => [x, y, width, height])(document.querySelector({selector!r})"
-                         ".getBoundingClientRect())")  # fmt: skip
+        where = f"document.querySelector({selector!r}).getBoundingClientRect()"
+        box = self.value(f"(({{x, y, width, height}}) => [x, y, width, height])({where})")
         return box[0] + box[2] / 2, box[1] + box[3] / 2
 
     def press(self, x: float, y: float) -> None:

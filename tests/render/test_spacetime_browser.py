@@ -243,9 +243,7 @@ def test_a_screen_reader_has_names_for_everything(page: Page, tmp_path: Path) ->
     for node in nodes:
         if not node.get("ignored"):
             found.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
-    assert found["button"] == [
-        "First", "Step back", "Play", "Step", "Last", "Zoom in", "Zoom out", "Whole run",
-    ]  # fmt: skip
+    assert found["button"] == ["First", "Step back", "Play", "Step", "Last", "Zoom in", "Zoom out", "Whole run"]
     assert found["slider"] == ["Step of the run"]
     assert found["combobox"] == ["Speed"]
     [picture] = [*found.get("image", []), *found.get("img", [])]

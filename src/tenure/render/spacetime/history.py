@@ -12,6 +12,7 @@ from tenure.core.events import NodeId
 from tenure.durations import NEVER_NS
 from tenure.render.spacetime.cuts import describe, groups
 from tenure.render.spacetime.spans import (
+    Authority,
     End,
     History,
     Letter,
@@ -22,7 +23,6 @@ from tenure.render.spacetime.spans import (
     Rank,
     Span,
     Stance,
-    Tenure,
     Together,
     stance,
 )
@@ -52,10 +52,10 @@ from tenure.trace import (
 
 
 def together(spans: Iterable[Span], from_ns: int, to_ns: int) -> list[Together]:
-    """Who of the nodes of these spans (Rank or Tenure) was in one at each instant of the window, without a hole."""
+    """Who of the nodes of these spans (Rank or Authority) was in one at each instant of the window, without a hole."""
     changes: dict[int, list[tuple[int, NodeId, int]]] = {from_ns: [], to_ns: []}
     for span in spans:
-        assert isinstance(span, Rank | Tenure)
+        assert isinstance(span, Rank | Authority)
         first, last = max(from_ns, span.from_ns), min(to_ns, span.to_ns)
         if first < last:
             changes.setdefault(first, []).append((1, span.node, span.step))
@@ -88,7 +88,7 @@ class _Node(msgspec.Struct, kw_only=True):
 
     life: Life | None = None
     rank: Rank | None = None
-    tenures: dict[int, Tenure] = msgspec.field(default_factory=dict)
+    tenures: dict[int, Authority] = msgspec.field(default_factory=dict)
 
 
 class _Reader:
@@ -245,7 +245,7 @@ class _Reader:
             tenure.to_ns = until_ns
             tenure.ending = "" if record.until_ns >= self.end_ns else "its deadline passed"
             return
-        tenure = Tenure(from_ns=record.at_ns, to_ns=until_ns, step=step, node=record.node, token=record.token)
+        tenure = Authority(from_ns=record.at_ns, to_ns=until_ns, step=step, node=record.node, token=record.token)
         tenure.ending = "" if record.until_ns >= self.end_ns else "its deadline passed"
         lane.tenures[record.token] = tenure
         self.history.tenures.append(tenure)

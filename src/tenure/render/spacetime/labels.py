@@ -12,6 +12,8 @@ CHARACTER = 0.6
 """The width of a character by the height of its type: a little more than the mean of the widest usual face."""
 AIR = 4
 """Pixels on both sides of words."""
+OBSTACLES = ("cross", "struck", "violated")
+"""Shapes on which no words stand."""
 MOST_NAMED = 90
 """With so many messages in sight at most, the kind is written at each line that has room."""
 
@@ -42,14 +44,16 @@ def names(items: Iterable[AnyItem], from_ns: int, to_ns: int) -> list[Text]:
 
 
 def placed(items: Iterable[AnyItem], x_of: Callable[[int], float], left: float, right: float) -> list[Placed]:
-    """The words that have room between `left` and `right`, the important ones first; none stands on a cross."""
+    """The words that have room between `left` and `right`, the important ones first; none stands on
+    a cross or a fault.
+    """
     taken: dict[int, list[Box]] = {}
     found: list[Placed] = []
     texts: list[Text] = []
     for item in items:
         if isinstance(item, Text):
             texts.append(item)
-        elif isinstance(item, Mark) and item.shape == "cross":
+        elif isinstance(item, Mark) and item.shape in OBSTACLES:
             x = x_of(item.t)
             taken.setdefault(int(item.y // BUCKET), []).append((x - 5, item.y - 5, x + 5, item.y + 5))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tenure.core.events import NodeId
 from tenure.render.spacetime.items import AnyItem, Bar, Line, Mark, Text
-from tenure.render.spacetime.spans import History, Life, Parted, Rank, Stance, Tenure
+from tenure.render.spacetime.spans import Authority, History, Life, Parted, Rank, Stance
 from tenure.render.spacetime.spans import Mark as Moment
 from tenure.render.spacetime.words import Instants, clean
 
@@ -42,15 +42,15 @@ def in_lanes(run: History, lanes: Lanes, instants: Instants) -> list[AnyItem]:
     for life in run.lives:
         if life.node in lanes.y:
             items.append(_life(life, lanes))
-    for moment in run.marks:
-        if moment.node in lanes.y:
-            items += _moment(moment, lanes, instants, has_tenures=bool(run.tenures))
     before: dict[NodeId, Rank] = {}
     for rank in run.ranks:
         if rank.node in lanes.y:
             pauses = [life for life in run.lives if life.paused and life.node == rank.node]
             items += _rank(rank, before.get(rank.node), pauses, lanes, instants)
             before[rank.node] = rank
+    for moment in run.marks:
+        if moment.node in lanes.y:
+            items += _moment(moment, lanes, instants, has_tenures=bool(run.tenures))
     for tenure in run.tenures:
         if tenure.node in lanes.y:
             items += _tenure(tenure, lanes, instants)
@@ -79,7 +79,7 @@ def _life(life: Life, lanes: Lanes) -> Line:
 
 
 def _rank(rank: Rank, last: Rank | None, pauses: Sequence[Life], lanes: Lanes, instants: Instants) -> list[AnyItem]:
-    """A band, a shape where it begins, and the word of the algorithm with the term where there is room."""
+    """A band, a shape where stance or term change, and the word of the algorithm with the term where there is room."""
     y, leads, steps = lanes.y[rank.node], rank.stance is Stance.LEADING, (rank.step,)
     role = clean(rank.role, 40)
     whom = "knows no leader" if rank.leader is None else f"leader {rank.leader}"
@@ -90,7 +90,7 @@ def _rank(rank: Rank, last: Rank | None, pauses: Sequence[Life], lanes: Lanes, i
         Bar(t1=t1, t2=t2, y=y - half, height=2 * half, look=look, title=title, steps=steps)
         for t1, t2 in _without(rank, pauses)
     ]
-    if last is None or (last.role, last.stance, last.term) != (rank.role, rank.stance, rank.term):
+    if last is None or last.to_ns < rank.from_ns or (last.stance, last.term) != (rank.stance, rank.term):
         look, shape = f"mark {rank.stance}", SHAPE_OF[rank.stance]
         items.append(Mark(t=rank.from_ns, y=y, shape=shape, look=look, title=title, steps=steps))
     if lanes.is_roomy:
@@ -121,7 +121,7 @@ def _without(span: Rank, pauses: Sequence[Life]) -> list[tuple[int, int]]:
     return parts
 
 
-def _tenure(tenure: Tenure, lanes: Lanes, instants: Instants) -> list[AnyItem]:
+def _tenure(tenure: Authority, lanes: Lanes, instants: Instants) -> list[AnyItem]:
     """A bar under the band, with its token."""
     t1, t2, steps = tenure.from_ns, tenure.to_ns, (tenure.step,)
     y, high = (lanes.y[tenure.node] + 15, 14) if lanes.is_roomy else (lanes.y[tenure.node] + 9, 5)

@@ -8,7 +8,7 @@ from html import escape
 from tenure.render.spacetime.items import SHAPES
 from tenure.render.spacetime.labels import width_of
 from tenure.render.spacetime.lanes import SHAPE_OF
-from tenure.render.spacetime.looks import COLOURS, KINDS
+from tenure.render.spacetime.looks import COLOURS
 from tenure.render.spacetime.scene import Scene
 from tenure.render.spacetime.spans import Stance
 from tenure.render.spacetime.words import clean
@@ -85,8 +85,8 @@ def _messages(picture: Scene) -> list[Entry]:
     drawn = [kind for kind in picture.kinds if kind.drawn]
     for kind in drawn[:MOST_KINDS]:
         # The arrow head of a legend is drawn by hand: it needs no reference to the picture's own.
-        line = f'<path class="message k{kind.number % KINDS}" d="M0 0H31"/>'
-        head = f'<path class="h{kind.number % len(COLOURS)}" d="M30-3.4 38 0 30 3.4Z"/>'
+        line = f'<path class="{kind.look}" d="M0 0H31"/>'
+        head = "" if kind.faint else f'<path class="h{kind.number % len(COLOURS)}" d="M30-3.4 38 0 30 3.4Z"/>'
         found.append((line + head, f"{clean(kind.name, 40)} ({kind.count})"))
     if len(drawn) > MOST_KINDS:
         found.append(("", f"and {len(drawn) - MOST_KINDS} more kinds"))

@@ -17,7 +17,7 @@ from tenure.render.spacetime.words import Instants, clean, duration
 MOST_MESSAGES = 3000
 """Messages drawn: about a megabyte of SVG, and what a browser still scrolls smoothly."""
 MANY = 150
-"""A kind with more messages, and more than a quarter of all, is drawn thin and without arrow heads."""
+"""A kind with more messages, and more than a quarter of all, is drawn thin, grey and without arrow heads."""
 NAMED = 8
 """Of so many kinds that are left out their names are told."""
 LOST_AT = 0.45
@@ -36,7 +36,7 @@ class Kind(msgspec.Struct):
     @property
     def look(self) -> str:
         """The classes of its lines."""
-        return f"message k{self.number % KINDS}{' faint' if self.faint else ''}"
+        return "message faint" if self.faint else f"message k{self.number % KINDS}"
 
 
 class Drawn(msgspec.Struct):
@@ -63,7 +63,7 @@ def messages(letters: Sequence[Letter], lanes: Mapping[NodeId, float], length_ns
 
 def chosen(count: Counter[str]) -> tuple[dict[str, Kind], list[str]]:
     """Which kinds are drawn: the most frequent is left out until the others are few enough."""
-    kinds = {name: Kind(name, number, many) for number, (name, many) in enumerate(count.items())}
+    kinds = {name: Kind(name, 0, many) for name, many in count.items()}
     total = count.total()
     left_out: list[Kind] = []
     for name, many in count.most_common():
@@ -74,6 +74,8 @@ def chosen(count: Counter[str]) -> tuple[dict[str, Kind], list[str]]:
         total -= many
     for kind in kinds.values():
         kind.faint = kind.count > max(MANY, total // 4)
+    for number, kind in enumerate(kind for kind in kinds.values() if kind.drawn and not kind.faint):
+        kind.number = number
     if not left_out:
         return kinds, []
     named = ", ".join(f"{kind.count} {clean(kind.name, 40)}" for kind in left_out[:NAMED])
@@ -94,9 +96,16 @@ def _message(
     if not letter.ends:
         title, t2 = f"{told}, still under way at the end", sent.at_ns + usual_ns // 2
         items.append(
-            Line(t1=sent.at_ns, y1=y1, t2=t2, y2=(y1 + y2) / 2, look=f"{kind.look} open", title=title,
-                 steps=(letter.step,))
-        )  # fmt: skip
+            Line(
+                t1=sent.at_ns,
+                y1=y1,
+                t2=t2,
+                y2=(y1 + y2) / 2,
+                look=f"{kind.look} open",
+                title=title,
+                steps=(letter.step,),
+            )
+        )
     for end in letter.ends:
         steps = (letter.step, end.step)
         if not end.why:

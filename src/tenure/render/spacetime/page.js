@@ -7,10 +7,11 @@ const byId = (id) => document.getElementById(id);
 const svg = document.querySelector("figure svg");
 const sceneGroup = svg.querySelector(".scene"), axes = svg.querySelector(".axes");
 const rows = byId("steps").tBodies[0].rows;
-const last = run.times.length - 1;
+const skip = byId("skip"), dull = new Set(run.dull), all = run.times.map((_, step) => step);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const shown = { from: run.from, to: run.to };
-let at = last, playing = false, place = 0, frame = 0, before = 0;
+let order = all;  // the steps that are gone through
+let place = 0, playing = false, going = 0, frame = 0, before = 0;  // place: in that order; going: the same, in between
 let ofStep = new Map(), lit = [];
 
 // Drawing
@@ -63,7 +64,7 @@ function placed(items, left, right) {
   const meet = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
   const keep = (key, box) => taken.has(key) ? taken.get(key).push(box) : taken.set(key, [box]);
   for (const item of items) {
-    if (item.is === "mark" && item.shape === "cross") {
+    if (item.is === "mark" && run.labels.obstacles.includes(item.shape)) {
       const x = xOf(item.t);
       keep(Math.floor(item.y / bucket), [x - 5, item.y - 5, x + 5, item.y + 5]);
     }
@@ -143,7 +144,7 @@ function redraw() {
   drawScene();
   drawAxes();
   lit = [];
-  show(at);
+  show(place);
 }
 
 // The head that goes through the run
@@ -183,7 +184,7 @@ function stateAt(changes, step) {
 
 function fillStates(t) {
   [...byId("nodes").tBodies[0].rows].forEach((row, index) => {
-    const state = stateAt(run.states[index].changes, at);
+    const state = stateAt(run.states[index].changes, step());
     const acts = state.token !== undefined && t < state.until;
     const leads = state.leader === run.states[index].node;
     const cells = [state.life, state.role || "-", state.leader || "none", state.term || "0",
@@ -196,25 +197,37 @@ function fillStates(t) {
   });
 }
 
-function show(step) {
-  const row = rows[at];
-  if (row) row.removeAttribute("aria-current");
-  at = Math.max(0, Math.min(last, step));
+const step = () => order[place];
+
+function show(wanted) {
+  const last = order.length - 1, before = rows[step()];
   if (last < 0) return;
-  const now = rows[at], t = run.times[at], words = `${now.cells[0].textContent}: ${now.cells[1].textContent}`;
-  now.setAttribute("aria-current", "step");
+  if (before) before.removeAttribute("aria-current");
+  place = Math.max(0, Math.min(last, wanted));
+  const row = rows[step()], t = run.times[step()], words = `${row.cells[0].textContent}: ${row.cells[1].textContent}`;
+  row.setAttribute("aria-current", "step");
   const story = byId("story");
-  story.scrollTop = now.offsetTop - story.clientHeight / 2;
+  story.scrollTop = row.offsetTop - story.clientHeight / 2;
   byId("now").textContent = words;
-  byId("scrub").value = at;
-  byId("scrub").setAttribute("aria-valuetext", `step ${at + 1} of ${last + 1}, ${words}`);
-  byId("back").disabled = byId("first").disabled = at === 0;
-  byId("forward").disabled = byId("last").disabled = at === last;
+  byId("scrub").max = last;
+  byId("scrub").value = place;
+  byId("scrub").setAttribute("aria-valuetext", `step ${place + 1} of ${last + 1}, ${words}`);
+  byId("back").disabled = byId("first").disabled = place === 0;
+  byId("forward").disabled = byId("last").disabled = place === last;
   for (const one of lit) one.classList.remove("now");
-  moveHead(at === last ? run.to : t);
-  lit = ofStep.get(at) || [];
+  moveHead(place === last ? run.to : t);
+  lit = ofStep.get(step()) || [];
   for (const one of lit) one.classList.add("now");
   fillStates(t);
+}
+
+// The steps that are gone through, with or without the dull ones; the step at hand, or the one before it, stays.
+function choose() {
+  const now = order.length ? step() : 0;
+  order = skip && skip.checked ? all.filter((one) => !dull.has(one)) : all;
+  for (const one of dull) rows[one].hidden = order !== all;
+  const after = order.findIndex((one) => one > now);
+  show(after < 0 ? order.length - 1 : after - 1);
 }
 
 function look(from, to) {
@@ -225,47 +238,47 @@ function look(from, to) {
 }
 
 function zoom(factor) {
-  const whole = run.to - run.from, now = Math.min(run.to, Math.max(run.from, run.times[at] ?? run.from));
+  const whole = run.to - run.from, now = order.length ? run.times[step()] : run.from;
   const length = Math.max(Math.min(whole, 1000), Math.min(whole, (shown.to - shown.from) * factor));
   look(now - length / 2, now + length / 2);
 }
 
 function setPlaying(on) {
-  playing = on && last > 0;
+  playing = on && order.length > 1;
   cancelAnimationFrame(frame);
   byId("play").textContent = playing ? "Pause" : "Play";
   byId("now").setAttribute("aria-live", playing ? "off" : "polite");  // nobody can listen to ten steps a second
-  if (!playing) return show(at);
-  if (at === last) show(0);
-  place = at;
+  if (!playing) return show(place);
+  if (place === order.length - 1) show(0);
+  going = place;
   before = performance.now();
   frame = requestAnimationFrame(play);
 }
 
 function play(now) {
-  place += Math.max(0, now - before) / 1000 * Number(byId("speed").value);
+  going += Math.max(0, now - before) / 1000 * Number(byId("speed").value);
   before = now;
-  if (place >= last) {
-    show(last);
+  if (going >= order.length - 1) {
+    show(order.length - 1);
     return setPlaying(false);
   }
-  const step = Math.floor(place);
-  if (step !== at) show(step);
-  if (!calm.matches) moveHead(run.times[step] + (run.times[step + 1] - run.times[step]) * (place - step));
+  const whole = Math.floor(going), from = run.times[order[whole]], to = run.times[order[whole + 1]];
+  if (whole !== place) show(whole);
+  if (!calm.matches) moveHead(from + (to - from) * (going - whole));
   frame = requestAnimationFrame(play);
 }
 
-function go(step) {
+function go(wanted) {
   setPlaying(false);
-  show(step);
+  show(wanted);
 }
 
 const acts = {
   first: () => go(0),
-  back: () => go(at - 1),
+  back: () => go(place - 1),
   play: () => setPlaying(!playing),
-  forward: () => go(at + 1),
-  last: () => go(last),
+  forward: () => go(place + 1),
+  last: () => go(order.length - 1),
   closer: () => zoom(1 / 2),
   wider: () => zoom(2),
   whole: () => look(run.from, run.to),
@@ -274,7 +287,7 @@ for (const [id, act] of Object.entries(acts)) byId(id).addEventListener("click",
 byId("scrub").addEventListener("input", (event) => go(Number(event.target.value)));
 byId("steps").tBodies[0].addEventListener("click", (event) => {
   const row = event.target.closest("tr");
-  if (row) go(row.sectionRowIndex);
+  if (row) go(order.indexOf(row.sectionRowIndex));
 });
 
 const keys = { " ": "play", ArrowRight: "forward", ArrowLeft: "back", Home: "first", End: "last", "+": "closer",
@@ -283,13 +296,16 @@ document.addEventListener("keydown", (event) => {
   const act = keys[event.key];
   const name = event.target.tagName;
   if (!act || event.ctrlKey || event.altKey || event.metaKey || name === "SELECT") return;
-  if (name === "BUTTON" && event.key === " ") return;  // which presses the button
+  if (event.key === " " && (name === "BUTTON" || event.target.type === "checkbox")) return;  // which presses it
   event.preventDefault();
   acts[act]();
 });
 
+if (skip) skip.addEventListener("change", choose);
 const speeds = [...byId("speed").options].map((option) => Number(option.value));
-byId("speed").value = speeds.find((speed) => last / speed <= 40) || speeds[speeds.length - 1];
+byId("speed").value = speeds.find((speed) => (order.length - dull.size) / speed <= 40) || speeds[speeds.length - 1];
 for (const id of ["controls", "states", "keys"]) byId(id).hidden = false;
+place = order.length - 1;
+choose();
 redraw();
 })();

@@ -17,7 +17,7 @@ import msgspec
 from tenure.core.events import NodeId
 from tenure.render.spacetime.history import end_of
 from tenure.render.spacetime.items import SHAPES, Text
-from tenure.render.spacetime.labels import AIR, BUCKET, CHARACTER, MOST_NAMED
+from tenure.render.spacetime.labels import AIR, BUCKET, CHARACTER, MOST_NAMED, OBSTACLES
 from tenure.render.spacetime.looks import resource, style
 from tenure.render.spacetime.scene import LEFT, RIGHT, TOP, Scene, scene
 from tenure.render.spacetime.spans import Together
@@ -58,11 +58,20 @@ def html(trace: Trace, *, from_ns: int | None = None, to_ns: int | None = None, 
         "TRACKS": _track("Who believes that it leads", picture.run.leading, instants)
         + _track("Who may act", picture.run.acting, instants),
         "DATA": _data(trace, picture, steps, width),
+        "SKIP": _skip(picture),
         "SCRIPT": script,
     }
     # Text, name, text, ..., text: what is filled in is not looked at again, whatever it says.
     parts = resource("page.html").split("@@")
     return "".join(fill[part] if place % 2 else part for place, part in enumerate(parts))
+
+
+def _skip(picture: Scene) -> str:
+    """What can be passed over: kinds of messages so frequent that going through them is dull."""
+    names = [escape(clean(kind.name, 30)) for kind in picture.kinds if kind.drawn and kind.faint]
+    if not names:
+        return ""
+    return f'<label><input type="checkbox" id="skip" checked> Skip {", ".join(names)}</label>'
 
 
 def _finding(text: str) -> str:
@@ -153,16 +162,25 @@ def _data(trace: Trace, picture: Scene, steps: Sequence[int], width: int) -> str
             "bucket": BUCKET,
             "character": CHARACTER,
             "mostNamed": MOST_NAMED,
+            "obstacles": OBSTACLES,
             "size": Text(look="", t1=0, t2=0, y=0, texts=[]).size,
         },
         "layers": LAYERS,
         "shapes": SHAPES,
         "items": items,
+        "dull": [place_of[step] for step in sorted(_dull(picture)) if step in place_of],
         "times": [trace.records[place].at_ns for place in steps],
         "states": _states(trace, picture.run.nodes, steps, instants),
     }
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _dull(picture: Scene) -> set[int]:
+    """The steps of messages of the most frequent kinds, sent or received."""
+    faint = {kind.name for kind in picture.kinds if kind.faint}
+    letters = [letter for letter in picture.run.letters if letter.sent.kind in faint]
+    return {step for letter in letters for step in (letter.step, *(end.step for end in letter.ends))}
 
 
 def _states(trace: Trace, nodes: Sequence[NodeId], steps: Sequence[int], instants: Instants) -> list[object]:

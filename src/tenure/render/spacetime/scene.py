@@ -126,7 +126,7 @@ class _Above:
         self.y: float = TOP
         self._phases()
         self._moments("violated", "violations", most_rows=2)
-        self._moments("struck", "faults", most_rows=3)
+        self._moments("struck", "faults", most_rows=4)
         self._partitions()
 
     def lines(self, bottom: float) -> list[AnyItem]:
@@ -151,7 +151,7 @@ class _Above:
         if not moments:
             return
         size, rank = (13.5, 9) if what == "violated" else (11.5, 5)
-        words = [clean(moment.text, 90) for moment in moments]
+        words = [clean(moment.text, 60) for moment in moments]
         need = _rows_for(self.run, moments, words, size, most_rows)
         heights = tuple(self.y + 12 + ROW * row for row in reversed(range(need)))
         self.y += ROW * (need - 1)
@@ -159,9 +159,8 @@ class _Above:
             t, title, steps = moment.at_ns, clean(moment.text), (moment.step,)
             self.items += [
                 Mark(t=t, y=self.y + 8, shape=what, look=what, title=title, steps=steps),
-                Text(t1=t, t2=t, y=0, texts=[text], rows=heights, look=f"say {what}", dx=BESIDE, rank=rank, size=size,
-                     title=title, steps=steps),
-            ]  # fmt: skip
+                Text(t1=t, t2=t, y=0, texts=[text], rows=heights, look=f"say {what}", dx=BESIDE, rank=rank, size=size),
+            ]
             self.heads.append((moment, self.y + 8))
         self._end_row(name)
 

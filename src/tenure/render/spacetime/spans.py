@@ -51,7 +51,7 @@ class Rank(Span, kw_only=True):
     stance: Stance
 
 
-class Tenure(Span, kw_only=True):
+class Authority(Span, kw_only=True):
     """A node may act under a token; `ending` says in a word or more how that ended."""
 
     node: NodeId
@@ -113,7 +113,7 @@ class History(msgspec.Struct, kw_only=True):
     nodes: list[NodeId]
     lives: list[Life]
     ranks: list[Rank]
-    tenures: list[Tenure]
+    tenures: list[Authority]
     parted: list[Parted]
     phases: list[Named]
     marks: list[Mark]
