@@ -135,7 +135,7 @@ class Watched(Composed):
 
     def _hear(self, peer: NodeId, now_ns: int) -> None:
         """A member lives; who is none is not listened to."""
-        if peer not in self._peers():
+        if peer == self.me or peer not in self.members:
             return
         self.detector.hear(peer, now_ns)
         self._look_ns = min(self._look_ns, self.detector.suspect_ns(peer))
@@ -158,7 +158,7 @@ class Watched(Composed):
 
     def _suspect(self, peer: NodeId, now_ns: int) -> None:
         """A member seems to be dead: say so once."""
-        if peer in self._peers() and peer not in self.suspects:
+        if peer != self.me and peer in self.members - self.suspects:
             self.suspects.add(peer)
             self._pass(Suspected(peer), now_ns)
 
