@@ -40,6 +40,9 @@ COMMANDS = {
     "holds": Listed("Inside `tenure run`: say whether the tenure still holds."),
     "doctor": Listed("Say what was resolved, and mend what is broken."),
     "compare": Listed("Compare election algorithms on one workload, in the simulator."),
+    "simulate": Listed("Run an election algorithm under faults on virtual time, and judge it."),
+    "hunt": Listed("Run thousands of seeds, and shrink what one of them violates."),
+    "replay": Listed("Tell or draw what a trace holds, and judge it anew."),
     "demo": Listed("Show an election surviving crashes, and a naive lock failing."),
     "completion": Listed("Print the script that completes this command in a shell."),
 }

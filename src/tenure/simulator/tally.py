@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import msgspec
 
@@ -16,7 +15,7 @@ from tenure.simulator.run import Run, Setup
 from tenure.simulator.world import kind_of
 
 
-class Fired(NamedTuple):
+class Fired(msgspec.Struct, frozen=True):
     """How often something fired; `what` is "fault", "role", "message" or "rule"."""
 
     what: str
