@@ -12,6 +12,8 @@ CHARACTER = 0.6
 """The width of a character by the height of its type: a little more than the mean of the widest usual face."""
 AIR = 4
 """Pixels on both sides of words."""
+CLOSE = 40
+"""Pixels within which one name does for all lines of a kind."""
 OBSTACLES = ("cross", "struck", "violated")
 """Shapes on which no words stand."""
 MOST_NAMED = 90
@@ -29,18 +31,18 @@ def width_of(words: str, size: float) -> float:
     return len(words) * size * CHARACTER
 
 
-def names(items: Iterable[AnyItem], from_ns: int, to_ns: int) -> list[Text]:
-    """The names of the lines in sight, at two fifths of their way, unless they are too many."""
+def names(items: Iterable[AnyItem], x_of: Callable[[int], float], from_ns: int, to_ns: int) -> list[Text]:
+    """The names of the lines in sight, at two fifths of their way; of like ones close together, the first's."""
     lines = [one for one in items if isinstance(one, Line) and one.name and one.t2 >= from_ns and one.t1 <= to_ns]
     if len(lines) > MOST_NAMED:
         return []
-    found = []
+    found: dict[tuple[str, int], Text] = {}
     for line in lines:
         t, y = line.t1 + (line.t2 - line.t1) * 2 // 5, line.y1 + (line.y2 - line.y1) * 0.4
-        found.append(
-            Text(t1=t, t2=t, y=0, texts=[line.name], rows=(y, y + 12, y - 12), look=f"say kind t{line.head}", dx=6)
-        )
-    return found
+        rows = (y, y + 12, y - 12, y + 24)
+        name = Text(t1=t, t2=t, y=0, texts=[line.name], rows=rows, look=f"say kind t{line.head}", dx=6)
+        found.setdefault((line.name, int(x_of(t) // CLOSE)), name)
+    return list(found.values())
 
 
 def placed(items: Iterable[AnyItem], x_of: Callable[[int], float], left: float, right: float) -> list[Placed]:

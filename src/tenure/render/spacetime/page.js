@@ -50,11 +50,16 @@ function layerOf(item) {
 function names() {
   const lines = run.items.filter((one) => one.is === "line" && one.name && one.t2 >= shown.from && one.t1 <= shown.to);
   if (lines.length > run.labels.mostNamed) return [];
-  return lines.map((line) => {
+  const found = new Map();
+  for (const line of lines) {
     const t = line.t1 + Math.floor((line.t2 - line.t1) * 2 / 5), y = line.y1 + (line.y2 - line.y1) * 0.4;
-    return { is: "text", t1: t, t2: t, y: 0, texts: [line.name], rows: [y, y + 12, y - 12],
-             look: `say kind t${line.head}`, dx: 6 };
-  });
+    const key = `${Math.floor(xOf(t) / run.labels.close)} ${line.name}`;
+    if (!found.has(key)) {
+      found.set(key, { is: "text", t1: t, t2: t, y: 0, texts: [line.name], rows: [y, y + 12, y - 12, y + 24],
+                       look: `say kind t${line.head || 0}`, dx: 6 });
+    }
+  }
+  return [...found.values()];
 }
 
 function placed(items, left, right) {

@@ -17,11 +17,11 @@ import msgspec
 from tenure.core.events import NodeId
 from tenure.render.spacetime.history import end_of
 from tenure.render.spacetime.items import SHAPES, Text
-from tenure.render.spacetime.labels import AIR, BUCKET, CHARACTER, MOST_NAMED, OBSTACLES
+from tenure.render.spacetime.labels import AIR, BUCKET, CHARACTER, CLOSE, MOST_NAMED, OBSTACLES
 from tenure.render.spacetime.looks import resource, style
 from tenure.render.spacetime.scene import LEFT, RIGHT, TOP, Scene, scene
 from tenure.render.spacetime.spans import Together
-from tenure.render.spacetime.states import State, states
+from tenure.render.spacetime.states import Situation, states
 from tenure.render.spacetime.svg import LAYERS, MOST_TICKS, TICK_WIDTH, WIDTH, draw, root_of
 from tenure.render.spacetime.words import MOST_STRETCHES, Instants, Narrator, clean, duration, listing
 from tenure.trace import Arrived, Dropped, Sent, Trace
@@ -162,6 +162,7 @@ def _data(trace: Trace, picture: Scene, steps: Sequence[int], width: int) -> str
             "bucket": BUCKET,
             "character": CHARACTER,
             "mostNamed": MOST_NAMED,
+            "close": CLOSE,
             "obstacles": OBSTACLES,
             "size": Text(look="", t1=0, t2=0, y=0, texts=[]).size,
         },
@@ -198,7 +199,7 @@ def _states(trace: Trace, nodes: Sequence[NodeId], steps: Sequence[int], instant
     return found
 
 
-def _state(state: State, instants: Instants) -> Mapping[str, object]:
+def _state(state: Situation, instants: Instants) -> Mapping[str, object]:
     """Numbers as words: a script's are not exact beyond 53 bits."""
     plain: dict[str, object] = {"life": state.life, "role": clean(state.role, 60), "term": str(state.term)}
     if state.leader is not None:

@@ -10,7 +10,7 @@ from tenure.core.events import NodeId
 from tenure.trace import Became, Began, Clock, Crashed, Gone, Held, Lost, Paused, Record, Resumed, Trace
 
 
-class State(msgspec.Struct, kw_only=True):
+class Situation(msgspec.Struct, kw_only=True):
     """One node from record number `step` on; -1 stands for the time before the first record."""
 
     step: int
@@ -24,9 +24,9 @@ class State(msgspec.Struct, kw_only=True):
     ppm: int = 0
 
 
-def states(trace: Trace, nodes: Sequence[NodeId]) -> dict[NodeId, list[State]]:
+def states(trace: Trace, nodes: Sequence[NodeId]) -> dict[NodeId, list[Situation]]:
     """The changes of these nodes, in order, each beginning with one of step -1."""
-    found = {node: [State(step=-1)] for node in nodes}
+    found = {node: [Situation(step=-1)] for node in nodes}
     for step, record in enumerate(trace.records):
         node = getattr(record, "node", None)
         changed = after(found[node][-1], record) if node in found else None
@@ -36,16 +36,16 @@ def states(trace: Trace, nodes: Sequence[NodeId]) -> dict[NodeId, list[State]]:
     return found
 
 
-def after(state: State, record: Record) -> State | None:
+def after(state: Situation, record: Record) -> Situation | None:
     """What a node is after a record about it; None where that changes nothing."""
     new = msgspec.structs.replace(state)
     match record:
         case Began():
-            new = State(step=0, life=_lives(record.life), ppm=state.ppm)
+            new = Situation(step=0, life=_lives(record.life), ppm=state.ppm)
         case Crashed():
-            new = State(step=0, life="crashed", ppm=state.ppm)
+            new = Situation(step=0, life="crashed", ppm=state.ppm)
         case Gone():
-            new = State(step=0, life="left", ppm=state.ppm)
+            new = Situation(step=0, life="left", ppm=state.ppm)
         case Paused():
             new.life = "paused"
         case Resumed():

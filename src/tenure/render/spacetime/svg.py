@@ -125,7 +125,7 @@ def elements(picture: Scene, width: int, root: str) -> list[str]:
         t1, t2 = (item.t, item.t) if isinstance(item, Mark) else (item.t1, item.t2)
         if not isinstance(item, Text) and t2 >= run.from_ns and t1 <= run.to_ns:
             layers[layer_of(item)].append(_element(item, x_of, width, root))
-    items = [*picture.items, *names(picture.items, picture.run.from_ns, picture.run.to_ns)]
+    items = [*picture.items, *names(picture.items, x_of, picture.run.from_ns, picture.run.to_ns)]
     for item, chosen, x, y in placed(items, x_of, LEFT - 6, width - RIGHT + 10):
         title = f"<title>{escape(item.title)}</title>" if item.title else ""
         middle = ' text-anchor="middle"' if item.anchor == "middle" else ""

@@ -159,7 +159,17 @@ class Narrator:
             case Violated(checker=checker, text=text):
                 return f"VIOLATION of {clean(checker)}: {clean(text)}"
             case _:
-                raise AssertionError(f"a record of another kind: {record}")
+                return self._plainly(record)
+
+    def _plainly(self, record: Record) -> str:
+        """A record that has no sentence of its own: its name and its fields, instants and lengths in seconds."""
+        fields = {name: getattr(record, name) for name in record.__struct_fields__ if name != "at_ns"}
+        who = f"node {fields.pop('node')}: " if "node" in fields else ""
+        told = [
+            f"{name.removesuffix('_ns')}={self._instants(value) if name.endswith('_ns') else value}"
+            for name, value in fields.items()
+        ]
+        return f"{who}{type(record).__name__.lower()}{_in_brackets(' '.join(told))}"
 
 
 def _in_brackets(text: str) -> str:
