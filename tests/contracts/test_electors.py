@@ -22,10 +22,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.algorithms.bully import Bully
+from tenure.algorithms.paxos import Paxos
+from tenure.algorithms.paxos_lease import PaxosLease
+from tenure.algorithms.preference import Preference
 from tenure.algorithms.ring import Ring
 from tenure.algorithms.split_brain import KeepMajority, StaticQuorum
 from tenure.core.codec import Codec
-from tenure.core.effects import Divided, Effect, Recognised, Send
+from tenure.core.effects import Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
 from tenure.core.elector import DutyBroken, Elector, UnexpectedMessage, WishRefused
 from tenure.core.events import (
     Asked,
@@ -44,6 +47,7 @@ from tenure.core.events import (
     Trusted,
     Woke,
 )
+from tenure.core.model import Guarantee
 from tenure.detectors.watched import Watched, WatchedByPhi
 from tenure.durations import NEVER_NS
 
@@ -54,10 +58,14 @@ ELECTORS: tuple[type[Elector], ...] = (
     WatchedByPhi.over(Bully),
     KeepMajority.over(Bully),
     StaticQuorum.over(Ring),
+    Preference.over(Bully),
+    Paxos,
+    PaxosLease,
 )
 ROOT = Path(__file__).resolve().parents[2]
 NODES = range(1, 6)
 ME = 3
+PAIR = (1, ME)
 STEPS = 150
 KEPT = {"bully+phi": 7 * 200}
 """What an elector may keep beyond what two hundred events leave behind: here, a window for each of seven nodes."""
@@ -139,8 +147,36 @@ def any_message(kind: type[Any], chance: random.Random) -> Any:
     return kind(*(any_value(field.type, chance) for field in msgspec.structs.fields(kind)))
 
 
-def any_event(kind: type[Elector], chance: random.Random) -> Event:
-    """One that a driver may give, with any message of the algorithm from any node."""
+def written(effects: Sequence[Effect], before: int = 0) -> int:
+    """The number of the last record, after these effects."""
+    return max((effect.number for effect in effects if isinstance(effect, Persist)), default=before)
+
+
+class Other:
+    """Node 1, where it answers as its algorithm does: a real elector whose records are durable at once."""
+
+    def __init__(self, kind: type[Elector]) -> None:
+        self.elector = kind(1, PAIR, random.Random(1))
+        self.answers = deque[Message]()
+        self.give(Started(), 0)
+
+    def give(self, event: Event, now_ns: int) -> None:
+        try:
+            effects = self.elector.handle(event, now_ns)
+        except (UnexpectedMessage, DutyBroken, WishRefused):
+            return
+        self.answers += [effect.message for effect in effects if isinstance(effect, Send) and effect.to == ME]
+        if number := written(effects):
+            self.give(Persisted(number), now_ns)
+
+    def take(self, effects: Sequence[Effect], now_ns: int) -> None:
+        for effect in effects:
+            if isinstance(effect, Send) and effect.to == 1:
+                self.give(Received(ME, effect.message), now_ns)
+
+
+def any_event(kind: type[Elector], chance: random.Random, records: int = 0) -> Event:
+    """One that a driver may give which was given so many records, with any message of the algorithm from any node."""
     peer = 1 + int(chance.random() * 7)
     message = any_message(kind.messages[int(chance.random() * len(kind.messages))], chance)
     given_events: Sequence[Event] = (
@@ -151,7 +187,7 @@ def any_event(kind: type[Elector], chance: random.Random) -> Event:
         Joined(peer),
         Left(peer) if peer != ME else Woke(),
         Asked(peer),
-        Persisted(1),
+        Persisted(records or 1),
         Reconfigure((1, 2, 3)),
         Rated(any_value(Standing, chance)),
     )
@@ -159,20 +195,32 @@ def any_event(kind: type[Elector], chance: random.Random) -> Event:
 
 
 def walk(kind: type[Elector], seed: int, steps: int = STEPS) -> list[tuple[str, str]]:
-    """One elector through any events: each with what it answered, or the typed error with which it refused."""
+    """One elector through any events: each with what it answered, or the typed error with which it refused.
+
+    With every fourth seed it is one of two, and the other one answers.
+    """
     chance, elector, now_ns = random.Random(seed), make(kind, seed), 0
-    told = [("Started", str(elector.handle(Started(), now_ns)))]
+    other = Other(kind) if seed % 4 == 1 else None
+    if other is not None:
+        elector = kind(ME, PAIR, random.Random(seed))
+    effects = elector.handle(Started(), now_ns)
+    told, records = [("Started", str(effects))], written(effects)
     for _ in range(steps):
-        event = any_event(kind, chance)
+        event = any_event(kind, chance, records)
+        if other is not None and other.answers and chance.random() < 0.7:
+            event = Received(1, other.answers.popleft())
         now_ns = elector.wake_ns if chance.random() < 0.2 and elector.wake_ns < NEVER_NS else now_ns + 10**7
         now_ns += 10**10 if chance.random() < 0.05 else 0  # a node that was paused
         before = state(elector)
         try:
-            answer: Sequence[Effect] | str = elector.handle(event, now_ns)
+            effects = elector.handle(event, now_ns)
+            answer, records = str(effects), written(effects, records)
+            if other is not None:
+                other.take(effects, now_ns)
         except (UnexpectedMessage, DutyBroken, WishRefused) as refusal:
             assert state(elector) == before, f"{event} was refused and changed something"
             answer = repr(refusal)
-        told.append((f"{elector.role} {event}", str(answer)))
+        told.append((f"{elector.role} {event}", answer))
     return told
 
 
@@ -236,10 +284,10 @@ def test_a_foreign_message_is_refused_and_changes_nothing(kind: type[Elector]) -
         ([Woke()], 1),
         ([Started(), Started()], 1),
         ([Started((ForeignRecord(),))], 1),
-        ([Started(), Persisted(1)], 4),
+        ([Started(), Persisted(99)], 4),
         ([Started(), Received(ME, Foreign())], 6),
     ],
-    ids=["before Started", "twice", "a foreign record", "nothing was to be made durable", "from itself"],
+    ids=["before Started", "twice", "a foreign record", "nothing like that was to be made durable", "from itself"],
 )
 def test_a_driver_that_breaks_a_duty_is_told_which(kind: type[Elector], events: list[Event], duty: int) -> None:
     """The number is that of the list in `elector`."""
@@ -280,11 +328,16 @@ def test_wake_ns_is_honest(kind: type[Elector], seed: int) -> None:
 @given(seed=st.integers(min_value=0))
 @settings(max_examples=60, deadline=None, database=None)
 def test_effects_are_consistent(kind: type[Elector], seed: int) -> None:
-    """Nobody sends to itself; what is sent is of the algorithm and fits its codec; Recognised tells each change."""
+    """Nobody sends to itself; what is sent is of the algorithm and fits its codec; Recognised tells each change.
+
+    Records are of the algorithm and numbered, and nothing waits for one that was not given. Authority has a future, and
+    who loses it had it.
+    """
     chance, elector, now_ns = random.Random(seed), make(kind), 0
     codec: Codec[Any] = Codec(kind.messages)
-    recognised = elector.leader
-    for event in (Started(), *(any_event(kind, chance) for _ in range(60))):
+    recognised, token, records = elector.leader, None, 0
+    for step in range(61):
+        event = any_event(kind, chance, records) if step else Started()
         now_ns += 10**8
         try:
             effects = elector.handle(event, now_ns)
@@ -292,9 +345,20 @@ def test_effects_are_consistent(kind: type[Elector], seed: int) -> None:
             continue
         for effect in effects:
             match effect:
-                case Send(to=to, message=message):
+                case Send(to=to, message=message, after=after):
                     assert to != ME
                     assert codec.decode(codec.encode(message)) == message
+                    assert 0 <= after <= records
+                case Persist(number=number, record=record):
+                    assert (number, type(record) in kind.records) == (records + 1, True)
+                    records = number
+                case Authorised(token=given_token, deadline_ns=deadline_ns):
+                    assert Guarantee.ONE_AT_A_TIME in kind.guarantees
+                    assert deadline_ns > now_ns
+                    token = given_token
+                case Deposed(token=lost):
+                    assert lost == token
+                    token = None
                 case Recognised(leader=leader, term=term):
                     assert leader != recognised
                     assert term <= elector.term
@@ -302,7 +366,7 @@ def test_effects_are_consistent(kind: type[Elector], seed: int) -> None:
                 case Divided(sees=sees):
                     assert ME in sees
                 case _:
-                    raise AssertionError(f"{kind.name} has no authority and keeps nothing durable: {effect}")
+                    typing.assert_never(effect)
         assert elector.leader == recognised
 
 
@@ -323,11 +387,15 @@ def test_who_has_left_is_silent(kind: type[Elector]) -> None:
 @every_elector
 def test_a_leader_refuses_a_wish_that_it_cannot_honour(kind: type[Elector]) -> None:
     """Who is alone leads; asked to step down it says why it does not, and leads on."""
-    elector = kind(ME, (ME,), random.Random(1))
-    elector.handle(Started(), 0)
+    elector, now_ns, durable = kind(ME, (ME,), random.Random(1)), 0, 0
+    records = written(elector.handle(Started(), now_ns))
     for _ in range(100):
-        if elector.leader != ME and elector.wake_ns < NEVER_NS:
-            elector.handle(Woke(), elector.wake_ns)
+        if durable < records:
+            durable = records
+            records = written(elector.handle(Persisted(durable), now_ns), records)
+        elif elector.leader != ME and elector.wake_ns < NEVER_NS:
+            now_ns = elector.wake_ns
+            records = written(elector.handle(Woke(), now_ns), records)
     assert elector.leader == ME
 
     with pytest.raises(WishRefused, match="take the node out"):
