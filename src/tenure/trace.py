@@ -18,6 +18,8 @@ from tenure.errors import TenureError
 VERSION = 1
 LIMIT_RECORDS = 5_000_000
 """The longest trace that is read: about 600 MB."""
+LIMIT_LINE_BYTES = 1 << 26
+"""The longest line that is read: a partition of two thousand nodes, link by link, is a third of it."""
 
 
 class Line(msgspec.Struct, frozen=True, tag_field="what", tag=str.lower, omit_defaults=True):
@@ -144,6 +146,70 @@ class Lost(Happened, frozen=True):
     why: str
 
 
+class Stood(Happened, frozen=True):
+    """A holder stands for election on the node; its body gets `grace_ns` to leave, and its owner must prove itself
+    alive each `stall_after_ns` to be renewed, both by the node's clock.
+    """
+
+    node: NodeId
+    grace_ns: int
+    stall_after_ns: int
+
+
+class Opened(Happened, frozen=True):
+    """The node's body may act under `token`: its last act has taken effect by the true instant `until_ns`, and unless
+    it is renewed it is told to stop by `tell_by_ns`; said anew when these change.
+    """
+
+    node: NodeId
+    token: int
+    until_ns: int
+    tell_by_ns: int
+
+
+class Told(Happened, frozen=True):
+    """The body may not act any more, was told so, and must have left by the true instant `hard_ns`; said anew when that
+    changes. `reason` is one of `errors.Reason`.
+    """
+
+    node: NodeId
+    token: int
+    reason: str
+    hard_ns: int
+
+
+class Overran(Happened, frozen=True):
+    """The body was reported: it still runs at its hard deadline."""
+
+    node: NodeId
+    token: int
+
+
+class Closed(Happened, frozen=True):
+    """The body has left."""
+
+    node: NodeId
+    token: int
+
+
+class Renews(Happened, frozen=True):
+    """A renewal left, `silent_ns` after the owner's last sign of life and `draining_ns` after the body was told to stop
+    (0: it was not), both by the node's clock.
+    """
+
+    node: NodeId
+    token: int
+    silent_ns: int
+    draining_ns: int = 0
+
+
+class Released(Happened, frozen=True):
+    """The holder began to give its grant back."""
+
+    node: NodeId
+    token: int
+
+
 class Sided(Happened, frozen=True):
     """What a node made of a divided group: see `core.effects.Divided`."""
 
@@ -196,6 +262,13 @@ Record = (
     | Wrote
     | Held
     | Lost
+    | Stood
+    | Opened
+    | Told
+    | Overran
+    | Closed
+    | Renews
+    | Released
     | Sided
     | Clock
     | Struck
@@ -235,7 +308,7 @@ def write(trace: Trace, path: Path) -> None:
 def read(path: Path) -> Trace:
     """The trace in this file. Raises TraceError where it is none, OSError where it cannot be read."""
     with path.open("rb") as file:
-        return parse(file, name=str(path))
+        return parse(iter(lambda: file.readline(LIMIT_LINE_BYTES + 1), b""), name=str(path))
 
 
 def parse(file: Iterable[bytes], *, name: str = "the trace") -> Trace:
@@ -243,6 +316,8 @@ def parse(file: Iterable[bytes], *, name: str = "the trace") -> Trace:
     head: Head | None = None
     records: list[Record] = []
     for number, line in enumerate(file, start=1):
+        if len(line) > LIMIT_LINE_BYTES:
+            raise TraceError(f"{name}, line {number} has more than {LIMIT_LINE_BYTES} bytes, as no trace has")
         try:
             one = _decoder.decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

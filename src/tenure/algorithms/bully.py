@@ -103,7 +103,9 @@ class Bully(Elector):
     assumes: ClassVar[FaultModel] = FaultModel(
         synchrony=Synchrony.SYNCHRONOUS, crashes=Crashes.STOP, links=Links.RELIABLE, partitions=False
     )
-    guarantees: ClassVar[frozenset[Guarantee]] = frozenset({Guarantee.AGREEMENT, Guarantee.TERMINATION})
+    guarantees: ClassVar[frozenset[Guarantee]] = frozenset(
+        {Guarantee.AGREEMENT, Guarantee.GREATEST, Guarantee.TERMINATION}
+    )
     messages: ClassVar[tuple[type[Message], ...]] = (Election, Answer, Coordinator)
 
     def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random, settings: Settings | None = None) -> None:

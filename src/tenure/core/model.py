@@ -55,6 +55,7 @@ class Guarantee(enum.Enum):
     """What an algorithm promises within its model. A checker of the laboratory judges each."""
 
     AGREEMENT = "in the end all that live recognise the same leader"
+    GREATEST = "in the end the greatest number that lives leads"
     ONE_PER_TERM = "no two leaders in one term"
     ONE_AT_A_TIME = "no two nodes are authorised at one instant"
     TOKENS_GROW = "every token is greater than all before it"

@@ -1,13 +1,13 @@
 """What must hold, one property each, judged from the records of a run and never by the algorithm itself.
 
-A checker sees each record as it happens and says what is wrong; `ended` is asked once, after the last. Names are those
-that `--check` takes and that tables of mutants give.
+A checker sees each record as it happens, but for those of single messages, and says what is wrong; `ended` is asked
+once, after the last. Names are those that `--check` takes and that tables of mutants give.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, NamedTuple
 
 from tenure import trace
@@ -15,6 +15,9 @@ from tenure.core.events import NodeId
 from tenure.core.model import Guarantee
 from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError
+
+STEADY_NS = NS_PER_S
+"""For how long they must agree in the end: longer than a detector and an election of the defaults need to undo it."""
 
 
 class Violation(NamedTuple):
@@ -37,8 +40,9 @@ class Checker(ABC):
     def see(self, record: trace.Record) -> str | None:
         """Take in what happened; what is wrong with it, if anything."""
 
-    def ended(self) -> str | None:
-        """What is wrong with the whole, now that it is over."""
+    def ended(self, at_ns: int) -> str | None:
+        """What is wrong with the whole, now that it is over, which may be long after the last record."""
+        del at_ns
         return None
 
 
@@ -60,7 +64,10 @@ class OneAtATime(Checker):
                             f"node {record.node} may act under token {record.token} while node {other.node} may under "
                             f"token {other.token} for {(other.until_ns - record.at_ns) / NS_PER_S:g} s more"
                         )
-            case trace.Lost() | trace.Crashed() | trace.Gone():
+            case trace.Lost(node=node, token=token):
+                if node in self._held and self._held[node].token == token:  # else it speaks of an earlier tenure
+                    del self._held[node]
+            case trace.Crashed() | trace.Gone():
                 self._held.pop(record.node, None)
             case _:
                 ...
@@ -68,24 +75,27 @@ class OneAtATime(Checker):
 
 
 class TokensGrow(Checker):
-    """Every tenure's token is greater than all before it."""
+    """Every tenure's token is greater than all before it. One that has run out is over, and none is extended then."""
 
     name = "tokens-grow"
 
     def __init__(self) -> None:
         self._highest = 0
-        self._current: dict[NodeId, int] = {}
+        self._current: dict[NodeId, trace.Held] = {}
 
     def see(self, record: trace.Record) -> str | None:
         match record:
             case trace.Held():
-                if self._current.get(record.node) == record.token:
+                current, self._current[record.node] = self._current.get(record.node), record
+                if current is not None and current.token == record.token and record.at_ns < current.until_ns:
                     return None
                 before, self._highest = self._highest, max(self._highest, record.token)
-                self._current[record.node] = record.token
                 if record.token <= before:
                     return f"node {record.node} has token {record.token}, and {before} was given before"
-            case trace.Lost() | trace.Crashed() | trace.Gone():
+            case trace.Lost(node=node, token=token):
+                if node in self._current and self._current[node].token == token:
+                    del self._current[node]
+            case trace.Crashed() | trace.Gone():
                 self._current.pop(record.node, None)
             case _:
                 ...
@@ -133,41 +143,67 @@ class OneLeader(Checker):
 
 
 class _Final(Checker):
-    """Judges what nodes are in the end."""
+    """Judges what the nodes of `converging` are in the end; where it is empty, all that live."""
 
     def __init__(self, converging: Iterable[NodeId]) -> None:
-        self.converging = tuple(converging)
-        self.last: dict[NodeId, trace.Became] = {}
-        self.held: dict[NodeId, trace.Held] = {}
-        self.now_ns = 0
+        self._converging = frozenset(converging)
+        self._last: dict[NodeId, trace.Became] = {}
+        self._held: dict[NodeId, trace.Held] = {}
+        self._recognises_from_ns: dict[NodeId, int] = {}
 
     def see(self, record: trace.Record) -> str | None:
-        self.now_ns = record.at_ns
         match record:
-            case trace.Became():
-                self.last[record.node] = record
+            case trace.Became(node=node):
+                if node not in self._last or self._last[node].leader != record.leader:
+                    self._recognises_from_ns[node] = record.at_ns
+                self._last[node] = record
             case trace.Held():
-                self.held[record.node] = record
+                self._held[record.node] = record
+            case trace.Lost(node=node, token=token):
+                if node in self._held and self._held[node].token == token:
+                    del self._held[node]
             case trace.Crashed() | trace.Gone():
-                self.last.pop(record.node, None)
-                self.held.pop(record.node, None)
-            case trace.Lost():
-                self.held.pop(record.node, None)
+                for known in (self._last, self._held, self._recognises_from_ns):
+                    known.pop(record.node, None)
             case _:
                 ...
         return None
 
+    def _leaders(self) -> dict[NodeId, NodeId | None]:
+        """Whom each that lives recognises."""
+        return {node: last.leader for node, last in sorted(self._last.items()) if self._counts(node)}
+
+    def _counts(self, node: NodeId) -> bool:
+        return not self._converging or node in self._converging
+
 
 class Agreement(_Final):
-    """In the end all that live and reach one another recognise the same leader, which is one of them."""
+    """In the end all that live and reach one another recognise the same leader, which is one of them; and they have
+    done so for a while, so that no moment between two elections is taken for the end of them.
+    """
 
     name = "agreement"
 
-    def ended(self) -> str | None:
-        leaders = {node: self.last[node].leader for node in self.converging if node in self.last}
-        if len(set(leaders.values())) == 1 and set(leaders.values()) <= set(self.converging):
-            return None
-        return "in the end " + ", ".join(f"node {node} recognises {leader}" for node, leader in sorted(leaders.items()))
+    def ended(self, at_ns: int) -> str | None:
+        leaders = self._leaders()
+        if len(set(leaders.values())) != 1 or not set(leaders.values()) <= leaders.keys():
+            return "in the end " + (_listed(leaders) or "nobody lives")
+        latest = max(leaders, key=lambda node: self._recognises_from_ns[node])
+        steady_ns = at_ns - self._recognises_from_ns[latest]
+        if steady_ns < STEADY_NS:
+            return f"they agree in the end, but node {latest} only since {steady_ns / NS_PER_S:g} s"
+        return None
+
+
+class GreatestLeads(_Final):
+    """In the end all that live and reach one another recognise the greatest number among them."""
+
+    name = "greatest-leads"
+
+    def ended(self, at_ns: int) -> str | None:
+        del at_ns
+        leaders = self._leaders()
+        return None if leaders and set(leaders.values()) == {max(leaders)} else "in the end " + _listed(leaders)
 
 
 class Termination(_Final):
@@ -179,22 +215,29 @@ class Termination(_Final):
         super().__init__(converging)
         self._has_authority = has_authority
 
-    def ended(self) -> str | None:
+    def ended(self, at_ns: int) -> str | None:
         if self._has_authority:
-            holders = [held.node for held in self.held.values() if held.until_ns > self.now_ns]
-            return None if set(holders) & set(self.converging) else "in the end nobody holds a tenure"
-        leading = [node for node in self.converging if node in self.last and self.last[node].leader == node]
+            holders = [node for node, held in self._held.items() if held.until_ns > at_ns and self._counts(node)]
+            return None if holders else "in the end nobody holds a tenure"
+        leading = [node for node, leader in self._leaders().items() if leader == node]
         return None if leading else "in the end nobody leads"
+
+
+def _listed(leaders: Mapping[NodeId, NodeId | None]) -> str:
+    return ", ".join(f"node {node} recognises {leader}" for node, leader in leaders.items())
 
 
 ALWAYS: dict[str, type[Checker]] = {kind.name: kind for kind in (OneAtATime, TokensGrow, OnePerTerm, OneLeader)}
 """Those that object at the instant of the fault."""
-NAMES = (*ALWAYS, Agreement.name, Termination.name)
+FINAL: dict[str, type[_Final]] = {kind.name: kind for kind in (Agreement, GreatestLeads, Termination)}
+"""Those that object in the end."""
+NAMES = (*ALWAYS, *FINAL)
 _OF_GUARANTEE = {
     Guarantee.ONE_AT_A_TIME: OneAtATime.name,
     Guarantee.TOKENS_GROW: TokensGrow.name,
     Guarantee.ONE_PER_TERM: OnePerTerm.name,
     Guarantee.AGREEMENT: Agreement.name,
+    Guarantee.GREATEST: GreatestLeads.name,
     Guarantee.TERMINATION: Termination.name,
 }
 
@@ -208,13 +251,14 @@ def names_for(guarantees: Iterable[Guarantee]) -> tuple[str, ...]:
 def make(names: Iterable[str], converging: Iterable[NodeId], *, has_authority: bool) -> list[Checker]:
     """Fresh checkers of these names. Raises ConfigurationError for a name that is none."""
     made: list[Checker] = []
+    nodes = tuple(converging)
     for name in names:
+        if name not in NAMES:
+            raise ConfigurationError(f"there is no checker {name!r}; there are: {', '.join(NAMES)}")
         if name in ALWAYS:
             made.append(ALWAYS[name]())
-        elif name == Agreement.name:
-            made.append(Agreement(converging))
         elif name == Termination.name:
-            made.append(Termination(converging, has_authority=has_authority))
+            made.append(Termination(nodes, has_authority=has_authority))
         else:
-            raise ConfigurationError(f"there is no checker {name!r}; there are: {', '.join(NAMES)}")
+            made.append(FINAL[name](nodes))
     return made

@@ -55,11 +55,11 @@ class Measures:
                 self._pass_time(record.at_ns)
                 self.tenures += self._token.get(node) != token
                 self._token[node], self._until_ns[node] = token, record.until_ns
-            case trace.Lost(node=node):
+            case trace.Lost(node=node, token=token):
                 self._pass_time(record.at_ns)
                 self.rules[f"deposed: {record.why}"] += 1
-                self._until_ns.pop(node, None)
-                self._token.pop(node, None)
+                if self._token.get(node) == token:  # else it speaks of an earlier tenure
+                    del self._until_ns[node], self._token[node]
             case trace.Crashed(node=node) | trace.Gone(node=node):
                 self._pass_time(record.at_ns)
                 for known in (self._recognised, self._role, self._until_ns, self._token):

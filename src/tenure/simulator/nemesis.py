@@ -74,9 +74,9 @@ class Nemesis:
             case faults.SetVoters(voters=voters):
                 world.give(node, Reconfigure(voters))
             case faults.FalseAlarm(peer=peer):
-                self.news.alarm(node, Suspected(peer))
+                return self.news.false_alarm(node, Suspected(peer))
             case faults.AllClear(peer=peer):
-                self.news.alarm(node, Trusted(peer))
+                return self.news.false_alarm(node, Trusted(peer))
             case _:
                 assert_never(fault)
         return True
@@ -112,7 +112,7 @@ class Nemesis:
             case faults.MendLink(sender=sender, to=to, both=both):
                 network.cut -= {(sender, to), (to, sender)} if both else {(sender, to)}
             case faults.Heal():
-                network.cut = set()
+                network.heal()
                 network.weather = self.world.fair_weather()
             case _:
                 assert_never(fault)
@@ -138,18 +138,16 @@ class Nemesis:
         self.world.network.weather = Weather(
             least_ns=least_ns, most_ns=most_ns, loss=loss, duplicates=duplicates, fifo=weather.fifo
         )
-        return True
+        return self.world.network.weather != weather
 
     # Members
 
     def _join(self, number: NodeId) -> bool:
         world = self.world
-        node = world.nodes.get(number)
-        if (node is not None and node.is_member) or len(world.nodes) >= LIMIT_MEMBERS:
-            return False
-        if node is None:
-            node = world.add(number)
-        node.is_member = True
+        if number in world.nodes or len(world.nodes) >= LIMIT_MEMBERS:
+            return False  # a number is never used again
+        world.add(number)
+        world.network.add(number, world.nodes)
         world.start(number)
         self.news.members_changed(Joined(number))
         return True

@@ -6,6 +6,7 @@ from random import Random
 
 from tenure import trace
 from tenure.core.events import Joined, Left, NodeId, Suspected, Trusted
+from tenure.detectors.watched import Watched
 from tenure.simulator.node import Node
 from tenure.simulator.world import World
 
@@ -35,14 +36,24 @@ class News:
                 node.told_ns = max(self._draw(least_ns, most_ns), node.told_ns)
                 self.world.call_at(node.told_ns, self._tell_member, (node, event))
 
-    def alarm(self, node: Node, event: Suspected | Trusted) -> None:
+    def false_alarm(self, node: Node, event: Suspected | Trusted) -> bool:
+        """Let a node suspect or trust a peer, whatever that does; whether it was news. An elector with a detector of
+        its own listens to that alone.
+        """
+        is_news = not isinstance(node.elector, Watched) and self._alarm(node, event)
+        if is_news and isinstance(event, Trusted) and self.world.surroundings.is_told:
+            self._look_later(node.number, event.peer)  # who has died meanwhile is not trusted for ever
+        return is_news
+
+    def _alarm(self, node: Node, event: Suspected | Trusted) -> bool:
         """Let a node suspect or trust a peer, if that is news to it."""
-        is_dead = isinstance(event, Suspected)
-        if node.elector is None or event.peer not in node.known or is_dead == (event.peer in node.believed_dead):
-            return
-        node.believed_dead ^= {event.peer}
-        self.world.tell(trace.Suspects(self.world.now_ns, node.number, event.peer, not is_dead))
+        peer, is_dead = event.peer, isinstance(event, Suspected)
+        if node.elector is None or peer not in node.known - {node.number} or is_dead == (peer in node.believed_dead):
+            return False
+        node.believed_dead ^= {peer}
+        self.world.tell(trace.Suspects(self.world.now_ns, node.number, peer, not is_dead))
         self.world.give(node, event)
+        return True
 
     def _draw(self, least_ns: int, most_ns: int) -> int:
         return self.world.now_ns + least_ns + int(self._chance.random() * (most_ns - least_ns))
@@ -56,7 +67,7 @@ class News:
         node, seen = self.world.nodes[observer], self.world.nodes[peer]
         if node.elector is not None:
             is_dead = seen.elector is None or (peer, observer) in self.world.network.cut
-            self.alarm(node, Suspected(peer) if is_dead else Trusted(peer))
+            self._alarm(node, Suspected(peer) if is_dead else Trusted(peer))
 
     def _tell_member(self, what: tuple[Node, Joined | Left]) -> None:
         node, event = what

@@ -30,6 +30,7 @@ from tenure.simulator.world import RanAway, Surroundings, World, kind_of
 
 LIMIT_VIOLATIONS = 100
 """That one run keeps; a checker that objects at every step has made its point."""
+LIMIT_RECORDS = trace.LIMIT_RECORDS - 10 * LIMIT_VIOLATIONS
 MOST_NODES = 10_000
 SHORTEST_CALM_NS = 8 * NS_PER_S
 """A run whose calm is shorter is not judged for agreement and termination: time-outs and leases take seconds."""
@@ -201,16 +202,19 @@ class _Judge:
         self.measures = Measures()
         self.records: list[trace.Record] | None = [] if keeps_trace else None
         wanted = checkers.names_for(setup.kind.guarantees) if setup.check is None else setup.check
-        final = {checkers.Agreement.name, checkers.Termination.name}
         calm_ns = 0 if setup.plan.healed_ns is None else setup.until_ns - setup.plan.healed_ns
         if setup.check is None and calm_ns < SHORTEST_CALM_NS:
-            wanted = tuple(name for name in wanted if name not in final)
-        converging = setup.plan.converging or setup.nodes
+            wanted = tuple(name for name in wanted if name not in checkers.FINAL)
         has_authority = Guarantee.ONE_AT_A_TIME in setup.kind.guarantees
-        self._checkers: list[Checker] = checkers.make(wanted, converging, has_authority=has_authority)
+        self._checkers: list[Checker] = checkers.make(wanted, setup.plan.converging, has_authority=has_authority)
 
     def observe(self, record: trace.Record) -> None:
         if self.records is not None:
+            if len(self.records) >= LIMIT_RECORDS:
+                raise ConfigurationError(
+                    f"more than {LIMIT_RECORDS} records were made, and a trace holds no more; run it for a shorter "
+                    "time, or without a trace"
+                )
             self.records.append(record)
         if isinstance(record, trace.Sent | trace.Arrived | trace.Dropped):
             return
@@ -225,7 +229,7 @@ class _Judge:
     def ended(self, at_ns: int) -> None:
         self.measures.ended(at_ns)
         for checker in self._checkers:
-            if text := checker.ended():
+            if text := checker.ended(at_ns):
                 self.object(checker.name, at_ns, text)
 
     def object(self, checker: str, at_ns: int, text: str) -> None:
@@ -265,6 +269,8 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
         world.run(setup.until_ns)
     except RanAway as error:
         judge.object("bounded-messages", world.now_ns, str(error))
+    except ConfigurationError:
+        raise  # of the run, not of the algorithm
     except Exception as error:  # noqa: BLE001  a defect of an elector is what runs are for: it is judged, and its seed told
         judge.object("no-exception", world.now_ns, _told(error))
     judge.ended(world.now_ns)
