@@ -28,7 +28,7 @@ from tenure.algorithms.preference import Preference
 from tenure.algorithms.ring import Ring
 from tenure.algorithms.split_brain import KeepMajority, StaticQuorum
 from tenure.core.codec import Codec
-from tenure.core.effects import Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
+from tenure.core.effects import Answered, Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
 from tenure.core.elector import DutyBroken, Elector, UnexpectedMessage, WishRefused
 from tenure.core.events import (
     Asked,
@@ -365,6 +365,8 @@ def test_effects_are_consistent(kind: type[Elector], seed: int) -> None:
                     recognised = leader
                 case Divided(sees=sees):
                     assert ME in sees
+                case Answered():
+                    raise AssertionError("nobody asked anything")
                 case _:
                     typing.assert_never(effect)
         assert elector.leader == recognised

@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-from tenure.core.events import Message, NodeId, Record
+from tenure.core.events import Answer, Message, NodeId, Record
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -69,4 +69,11 @@ class Divided(msgspec.Struct, frozen=True):
     why: str
 
 
-Effect = Send | Persist | Recognised | Authorised | Deposed | Divided
+class Answered(msgspec.Struct, frozen=True):
+    """Tell the client whose request had the number `id`."""
+
+    id: int
+    answer: Answer
+
+
+Effect = Send | Persist | Recognised | Authorised | Deposed | Divided | Answered

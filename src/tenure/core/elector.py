@@ -28,7 +28,7 @@ from random import Random
 from typing import ClassVar
 
 from tenure.core.effects import Effect
-from tenure.core.events import Event, Message, NodeId, Persisted, Rated, Received, Record, Started
+from tenure.core.events import Demand, Event, Message, NodeId, Persisted, Rated, Received, Record, Started
 from tenure.core.model import FaultModel, Guarantee
 from tenure.durations import NEVER_NS
 from tenure.errors import TenureError
@@ -104,6 +104,14 @@ class Elector(ABC):
                 raise WishRefused(f"{self.name} prefers nobody: put Preference around it, as in {self.name}+preference")
             case _:
                 return
+
+
+class Serving(Elector):
+    """An elector that serves clients, so that its driver hands it their requests and tells them its answers."""
+
+    @abstractmethod
+    def handle(self, event: Event | Demand, now_ns: int) -> Sequence[Effect]:
+        """As of every elector; each request is answered once by Answered, unless the node crashes before."""
 
 
 class UnexpectedMessage(TenureError):

@@ -18,6 +18,22 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
 class Record(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """What a node keeps through crashes; a later record takes the place of an earlier one of the same type."""
 
+    def over(self, earlier: Record) -> Record:
+        """What is kept of `earlier`, of the same type, and this: this alone, unless it only adds to what was there."""
+        del earlier
+        return self
+
+
+class Request(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """What a client asks of a node. Each algorithm that serves clients declares its own."""
+
+    id: int
+    """The answer bears it; the driver gives no number twice within a life."""
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """What a client is told."""
+
 
 class Started(msgspec.Struct, frozen=True):
     """The first event of an elector's life; `durable` holds the last record of each type that earlier lives synced."""
@@ -95,4 +111,19 @@ class Rated(msgspec.Struct, frozen=True):
     standing: Standing
 
 
+class Requested(msgspec.Struct, frozen=True):
+    """Clients ask these things of the node, in this order."""
+
+    requests: tuple[Request, ...]
+
+
+class PeerLost(msgspec.Struct, frozen=True):
+    """The connection to `peer` broke; `certain` where the kernel vouches that its process is gone."""
+
+    peer: NodeId
+    certain: bool = False
+
+
+Demand = Requested | PeerLost
+"""What is given besides to electors that serve clients, and to nobody else."""
 Event = Started | Received | Persisted | Woke | Suspected | Trusted | Joined | Left | Asked | Reconfigure | Rated

@@ -28,7 +28,7 @@ class Disk:
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """What the next life starts with: the last durable record of each type."""
+        """What the next life starts with: for each type what its durable records amount to."""
         return tuple(self._durable.values())
 
     def write(self, number: int, record: Record, now_ns: int) -> int:
@@ -72,9 +72,13 @@ class Disk:
 
     def _sync(self, record: Record) -> None:
         self._sync_said()  # an honest sync writes what lies before it as well
-        self._durable[type(record)] = record
+        self._keep(record)
 
     def _sync_said(self) -> None:
         while self._only_said:
             _, record = self._only_said.popleft()
-            self._durable[type(record)] = record
+            self._keep(record)
+
+    def _keep(self, record: Record) -> None:
+        earlier = self._durable.get(type(record))
+        self._durable[type(record)] = record if earlier is None else record.over(earlier)

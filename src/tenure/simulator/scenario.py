@@ -108,13 +108,14 @@ def parse_script(text: str, *, name: str = "the scenario") -> Scenario:
     expectations.sort(key=lambda expected: expected.at_ns)
     made: Any = Scenario  # each setting is of the type that _setting gives it
     converging, healed_ns = said.pop("converge", ((), None))
-    return made(
+    scenario: Scenario = made(
         **{"until_ns" if verb == "until" else verb: value for verb, value in said.items()},
         strokes=tuple(strokes),
         expectations=tuple(expectations),
         converging=converging,
         healed_ns=healed_ns,
     )
+    return scenario
 
 
 def _setting(verb: str, rest: str) -> object:

@@ -18,14 +18,16 @@ import msgspec
 
 from tenure import trace
 from tenure.core.codec import Codec
-from tenure.core.effects import Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
-from tenure.core.elector import DutyBroken, Elector, UnexpectedMessage, WishRefused
+from tenure.core.effects import Answered, Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
+from tenure.core.elector import DutyBroken, Elector, Serving, UnexpectedMessage, WishRefused
 from tenure.core.events import (
     Event,
     Message,
     NodeId,
     Persisted,
     Received,
+    Request,
+    Requested,
     Started,
     Woke,
 )
@@ -109,6 +111,8 @@ class World:
         self._ids = itertools.count(1)
         self.on_change: Callable[[NodeId], None] = _nobody_minds
         """Called when a node's life begins or ends, or its links change."""
+        self.on_answer: Callable[[NodeId, Answered], None] = _nobody_asked
+        """Called with what a node tells a client."""
         for node in nodes:
             self.add(node)
 
@@ -203,6 +207,14 @@ class World:
 
     # Events in, effects out
 
+    def ask(self, node: Node, requests: tuple[Request, ...]) -> bool:
+        """Hand clients' requests to a node that serves them; whether it is there to take them now."""
+        elector = node.elector
+        if not isinstance(elector, Serving) or node.paused_until_ns:
+            return False
+        self._after(node, elector, elector.handle(Requested(requests), node.clock.at(self.now_ns)))
+        return True
+
     def give(self, node: Node, event: Event) -> None:
         """Hand an event to a node, or keep it until the node's pause is over."""
         if node.paused_until_ns:  # until it is told to go on, which is not the first thing that happens at that instant
@@ -219,6 +231,10 @@ class World:
         except (UnexpectedMessage, DutyBroken) as error:
             self.tell(trace.Violated(self.now_ns, "nothing refused among honest nodes", f"node {node.number}: {error}"))
             return
+        self._after(node, elector, effects)
+
+    def _after(self, node: Node, elector: Elector, effects: Sequence[Effect]) -> None:
+        """Carry out what an elector said, and note what it has become."""
         for effect in effects:
             self._carry_out(node, effect)
         if elector.wake_ns < node.alarm_ns:
@@ -249,6 +265,8 @@ class World:
                 self.tell(trace.Lost(self.now_ns, node.number, token, why))
             case Divided(side=side, sees=sees, why=why):
                 self.tell(trace.Sided(self.now_ns, node.number, side.value, sees, why))
+            case Answered():
+                self.on_answer(node.number, effect)
             case _:
                 assert_never(effect)
 
@@ -378,6 +396,10 @@ class World:
 
 def _nobody_minds(number: NodeId) -> None:
     """Where no news is brought."""
+
+
+def _nobody_asked(number: NodeId, answered: Answered) -> None:
+    """Where there are no clients."""
 
 
 def kind_of(kind: type[msgspec.Struct]) -> str:
