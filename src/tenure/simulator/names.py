@@ -11,6 +11,9 @@ from types import MappingProxyType
 
 from tenure.algorithms.bully import Bully
 from tenure.algorithms.majority_lease import MajorityLease
+from tenure.algorithms.paxos import Paxos
+from tenure.algorithms.paxos_lease import PaxosLease
+from tenure.algorithms.preference import Preference
 from tenure.algorithms.ring import Ring
 from tenure.algorithms.split_brain import KeepMajority, StaticQuorum
 from tenure.core.composed import Composed
@@ -18,10 +21,12 @@ from tenure.core.elector import Elector
 from tenure.detectors.watched import Watched, WatchedByPhi
 from tenure.errors import ConfigurationError
 
-ALGORITHMS: Mapping[str, type[Elector]] = MappingProxyType({kind.name: kind for kind in (Bully, Ring)})
+ALGORITHMS: Mapping[str, type[Elector]] = MappingProxyType(
+    {kind.name: kind for kind in (Bully, Ring, Paxos, PaxosLease)}
+)
 """What elects by itself."""
 AROUND: Mapping[str, type[Composed]] = MappingProxyType(
-    {kind.name: kind for kind in (MajorityLease, KeepMajority, StaticQuorum, Watched, WatchedByPhi)}
+    {kind.name: kind for kind in (MajorityLease, Preference, KeepMajority, StaticQuorum, Watched, WatchedByPhi)}
 )
 """What adds to any elector."""
 COMPARED = (*ALGORITHMS, "bully+lease", "ring+lease", "bully+keep-majority")
