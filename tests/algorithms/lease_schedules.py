@@ -14,11 +14,23 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from tenure.algorithms.majority_lease import MajorityLease, Settings
+from tenure.algorithms.majority_lease import Granted, MajorityLease, Settings
 from tenure.core.effects import Authorised, Deposed, Persist, Recognised, Send
 from tenure.core.elector import Elector, WishRefused
-from tenure.core.events import Asked, Event, Joined, Left, Message, Persisted, Received, Reconfigure, Record, Started
-from tenure.core.events import Suspected, Trusted, Woke
+from tenure.core.events import (
+    Asked,
+    Event,
+    Joined,
+    Left,
+    Message,
+    Persisted,
+    Received,
+    Reconfigure,
+    Record,
+    Started,
+    Trusted,
+    Woke,
+)
 from tests.algorithms.said import Said
 
 PPM = 1_000_000
@@ -60,7 +72,7 @@ class Cell:
 
 
 class Schedule:
-    """Nodes 1 to `nodes`, and what a seed lets happen to them. `violations` are lines that begin with a checker's name."""
+    """Nodes 1 to `nodes`, and what a seed lets happen to them; `violations` begin with a checker's name."""
 
     def __init__(self, seed: int, nodes: int = 3, settings: Settings = SETTINGS) -> None:
         self.chance = Random(f"{seed}/schedule")
@@ -68,6 +80,7 @@ class Schedule:
         self.now_ns = 0
         self.cells = {number: Cell(number, self.chance) for number in range(1, nodes + 1)}
         self.under_way: list[tuple[int, int, int, Message]] = []  # (sender, to, the receiver's life, message)
+        self.ends_ns: list[int] = []  # when voters' leases may end, in true time
         self.held: dict[int, tuple[int, int]] = {}  # node: (token, until when of true time)
         self.tokens: list[int] = []
         self.deposed: list[tuple[int, int, str]] = []
@@ -148,8 +161,11 @@ class Schedule:
         for send in ready:
             if send.to in self.cells:
                 self.happened[type(send.message).__name__] += 1
+                if isinstance(send.message, Granted):
+                    self.ends_ns.append(cell.true_ns(cell.clock(self.now_ns) + self.settings.duration_ns))
                 self.under_way.append((cell.number, send.to, self.cells[send.to].life, send.message))
         del self.under_way[:-MOST_UNDER_WAY]  # the oldest are lost
+        del self.ends_ns[:-MOST_UNDER_WAY]
 
     # The checkers
 
@@ -157,7 +173,7 @@ class Schedule:
         for other, (others, others_until_ns) in self.held.items():
             if other != number and self.now_ns < min(until_ns, others_until_ns):
                 self.violations.append(f"one-at-a-time: {number} under {token}, {other} under {others}")
-        if self.held.get(number, (0, 0))[0] != token:
+        if number not in self.held or self.held[number][0] != token:
             self.happened["won"] += 1
             if self.tokens and token <= max(self.tokens):
                 self.violations.append(f"tokens-grow: {number} won {token} after {max(self.tokens)}")
@@ -168,7 +184,7 @@ class Schedule:
 
     def _deposed(self, number: int, token: int, why: str) -> None:
         self.deposed.append((number, token, why))
-        self.happened["ran out" if "run out" in why else why.split(" node")[0]] += 1
+        self.happened["ran out" if "run out" in why else why.split(" node", maxsplit=1)[0]] += 1
         if self.held.pop(number, (None, 0))[0] != token:
             self.violations.append(f"own-deadline: {number} was deposed from {token}, which it did not hold")
 
@@ -197,7 +213,11 @@ class Schedule:
             self.deliver(index, keep=self.chance.random() < 0.2)
         elif drawn < 0.72:
             self.sync(number)
-        elif drawn < 0.78:
+        elif drawn < 0.73:
+            self.calm(int(self.chance.random() ** 2 * 1500), self._some())
+        elif drawn < 0.75:
+            self._attack(number)
+        elif drawn < 0.79:
             self.now_ns += int(self.chance.random() ** 3 * 900)
         elif drawn < 0.945:
             self.wake(number)
@@ -206,10 +226,21 @@ class Schedule:
         elif drawn < 0.965:
             if self.under_way:
                 self.under_way.pop(int(self.chance.random() * len(self.under_way)))
-        elif drawn < 0.985:
+        elif drawn < 0.975:
             self._bounce(number)
         else:
             self._wish(number)
+
+    def _some(self) -> frozenset[int]:
+        return frozenset(peer for peer in self.cells if self.chance.random() < 0.7)
+
+    def _attack(self, number: int) -> None:
+        """Let somebody claim just when a voter's lease ends, or a little earlier or later, while others are cut off."""
+        ahead = [end_ns for end_ns in self.ends_ns if end_ns > self.now_ns]
+        if ahead and self.chance.random() < 0.8:
+            self.now_ns = ahead[int(self.chance.random() * len(ahead))] + int(self.chance.random() * 10) - 5
+        self.give(number, Trusted(number))
+        self.calm(30, self._some() | {number})
 
     def _bounce(self, number: int) -> None:
         """Crash who lives, and bring back who is down: at once in half of the cases."""
@@ -237,34 +268,50 @@ class Schedule:
 
     # Calm
 
-    def calm(self, until_ns: int, leaders: tuple[int, ...] = ()) -> None:
-        """All live, and everything arrives in order and in time, for so long; `leaders` are recognised, one by each."""
-        for number, cell in self.cells.items():
-            if cell.elector is None:
-                self.start(number)
-        for number, leader in zip(self.cells, leaders, strict=False):
-            self.give(number, Trusted(leader))
-        end_ns = self.now_ns + until_ns
+    def calm(self, for_ns: int, among: frozenset[int] | None = None) -> None:
+        """For so long everything arrives in order and in time, between these nodes; the others are cut off."""
+        among = frozenset(self.cells) if among is None else among
+        end_ns = self.now_ns + for_ns
         while self.now_ns < end_ns and not self.violations:
-            for number in self.cells:
+            for number in sorted(among):
                 while self.cells[number].writing:
                     self.sync(number)
                 self.wake(number)
-            for _ in range(len(self.under_way)):
-                self.deliver(0)
-            self.now_ns += 10
+            arriving = [one for one in self.under_way if {one[0], one[1]} <= among]
+            self.under_way = [one for one in self.under_way if not {one[0], one[1]} <= among]
+            for sender, to, life, message in arriving:
+                if self.cells[to].life == life:
+                    self.give(to, Received(sender, message))
+            self.now_ns += 20
 
 
 def violations(seed: int, nodes: int = 0) -> list[str]:
-    """What one seed shows: a storm, then calm in which each recognises another leader for ever, and somebody holds."""
+    """What one seed shows: a storm, then calm in which each recognises another, and in which somebody holds."""
     schedule = Schedule(seed, nodes or 2 + seed % 4)
     schedule.storm()
     if not schedule.violations:
-        numbers = list(schedule.cells)
-        schedule.calm(40_000, tuple(numbers[1:] + numbers[:1]))
+        for number, cell in schedule.cells.items():
+            if cell.elector is None:
+                schedule.start(number)
+            schedule.give(number, Trusted(1 + number % len(schedule.cells)))
+        schedule.calm(30_000)
         if not schedule.violations and not schedule.holders():
             schedule.violations.append("termination: nobody holds in the end")
+        if not schedule.violations:
+            flap(schedule)
     return schedule.violations
+
+
+def flap(schedule: Schedule) -> None:
+    """Another comes and goes, each time for less than the holder's patience with it: hazard C25."""
+    (holder,) = schedule.holders()
+    deposed = len(schedule.deposed)
+    for _ in range(4):
+        for leader in (1 + holder % len(schedule.cells), holder):
+            schedule.give(holder, Trusted(leader))
+            schedule.calm(SETTINGS.give_way_ns * PPM // (PPM + RHO_PPM) - 100)
+    if schedule.deposed[deposed:]:
+        schedule.violations.append(f"steady: {schedule.deposed[-1]}")
 
 
 def found(seeds: range) -> Iterator[str]:
