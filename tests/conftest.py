@@ -13,6 +13,11 @@ import pytest
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Recorded output is compared, or with this option recorded anew: look at what git says has changed."""
+    parser.addoption("--rewrite", action="store_true", help="record the output of tests/scenarios anew")
+
+
 def missing(thing: str) -> NoReturn:
     """End the running test because `thing` is not to be had here: a skip, which CI counts as a failure."""
     pytest.skip(f"missing here: {thing}")
