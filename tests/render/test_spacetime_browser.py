@@ -80,12 +80,26 @@ def test_a_complaint_would_be_seen(page: Page, tmp_path: Path) -> None:
     assert len([one for one in page.complaints() if "Content Security Policy" in one]) == 2
 
 
-@pytest.mark.parametrize("trace", [runs.small(), runs.split(), runs.many()], ids=["small", "split", "many"])
-def test_the_script_draws_what_the_file_holds(page: Page, trace: Trace, tmp_path: Path) -> None:
-    """For the whole run the script's picture and the one without it are the same, element by element."""
-    show(page, trace, tmp_path)
+@pytest.mark.parametrize(
+    ("trace", "from_ms", "to_ms"),
+    [
+        (runs.small(), 0, 1000),
+        (runs.split(), 0, 4000),
+        (runs.many(), 0, 20_000),
+        (runs.many(), 2000, 2100),
+        (runs.split(), 1013, 1877),
+    ],
+)
+def test_the_script_draws_what_the_file_holds(
+    page: Page, trace: Trace, from_ms: float, to_ms: float, tmp_path: Path
+) -> None:
+    """For the whole window the script's picture and the one without it are the same, element by element."""
+    window = {"from_ns": runs.ns(from_ms), "to_ns": runs.ns(to_ms)}
+    path = tmp_path / "run.html"
+    path.write_text(html(trace, **window), encoding="utf-8")
+    page.load(path)
     page.value("document.getElementById('first').click()")
-    page.value(f"window.parsed = new DOMParser().parseFromString({json.dumps(svg(trace))}, 'image/svg+xml')")
+    page.value(f"window.parsed = new DOMParser().parseFromString({json.dumps(svg(trace, **window))}, 'image/svg+xml')")
     by_script = page.value(f"({ELEMENTS})(document.querySelector('figure svg'))")
     by_file = page.value(f"({ELEMENTS})(parsed.documentElement)")
     assert len(by_file) > 50
@@ -214,6 +228,26 @@ def test_zoom_shows_what_was_too_close_together(page: Page, tmp_path: Path) -> N
     page.key("0", "Digit0")
     assert page.value(named) == 0
     assert page.value("[...document.querySelectorAll('.axes text')].map((one) => one.textContent)") != ticks
+
+
+def test_heartbeats_are_passed_over_unless_asked_for(page: Page, tmp_path: Path) -> None:
+    """They are most of a run and say the least; the step at hand stays when they come back."""
+    trace = runs.many()
+    show(page, trace, tmp_path)
+    page.key("Home")
+    for _ in range(60):
+        page.key("ArrowRight")
+        assert "HEARTBEAT" not in now(page)
+    stayed, most = now(page), "Number(document.getElementById('scrub').max)"
+    few = page.value(most)
+    page.click("#skip")
+    assert now(page) == stayed
+    assert page.value(most) == len(trace.records) - 1 > 2 * few
+    page.until("(document.getElementById('forward').click(), document.getElementById('now').textContent"
+               ".includes('HEARTBEAT'))")  # fmt: skip  # one condition
+    page.click("#skip")
+    assert "HEARTBEAT" not in now(page)
+    assert page.value(most) == few
 
 
 def test_who_asks_for_less_motion_gets_steps(page: Page, tmp_path: Path) -> None:

@@ -125,7 +125,9 @@ class History(msgspec.Struct, kw_only=True):
 
 
 _QUIET = ("new", "quiet", "gone", "observ", "learn", "silent", "left")
+"""How words for a node that takes no part begin."""
 _ELECTING = ("candidate", "elect", "ask", "answer", "propos", "prepar", "campaign", "voting")
+"""What words for a node in an election have in them."""
 
 
 def stance(role: str, node: NodeId, leader: NodeId | None) -> Stance:
@@ -137,4 +139,4 @@ def stance(role: str, node: NodeId, leader: NodeId | None) -> Stance:
         return Stance.ELECTING
     if leader is not None or "follow" in word:
         return Stance.FOLLOWING
-    return Stance.OTHER if any(part in word for part in _QUIET) else Stance.ELECTING
+    return Stance.OTHER if word.startswith(_QUIET) else Stance.ELECTING

@@ -15,6 +15,8 @@ class Situation(msgspec.Struct, kw_only=True):
 
     step: int
     life: str = "not begun"
+    number: int = 1
+    """Of its life."""
     role: str = ""
     leader: NodeId | None = None
     term: int = 0
@@ -41,7 +43,7 @@ def after(state: Situation, record: Record) -> Situation | None:
     new = msgspec.structs.replace(state)
     match record:
         case Began():
-            new = Situation(step=0, life=_lives(record.life), ppm=state.ppm)
+            new = Situation(step=0, life=_lives(record.life), number=record.life, ppm=state.ppm)
         case Crashed():
             new = Situation(step=0, life="crashed", ppm=state.ppm)
         case Gone():
@@ -49,7 +51,7 @@ def after(state: Situation, record: Record) -> Situation | None:
         case Paused():
             new.life = "paused"
         case Resumed():
-            new.life = "living"
+            new.life = _lives(state.number)
         case Became(role=role, leader=leader, term=term):
             new.role, new.leader, new.term = role, leader, term
             new.life = "living" if state.life == "not begun" else state.life

@@ -199,8 +199,11 @@ def findings(run: History, sent: Counter[str], lost: int) -> list[str]:
     found = _of_track(run.leading, "leads", "believe that they lead", "leader")
     if run.acting:
         found += _of_track(run.acting, "may act", "may act", "tenure")
-    noun = "message" if total == 1 else "messages"
-    found.append(f"{total} {noun} sent{f' ({kinds})' if kinds else ''}, of which {lost} came to nothing.")
+    if total:
+        noun = "message" if total == 1 else "messages"
+        found.append(f"{total} {noun} sent ({kinds}), of which {lost} came to nothing.")
+    else:
+        found.append("No messages were sent.")
     violated = [mark for mark in run.marks if mark.what == "violated"]
     found += [f"VIOLATION of {clean(mark.text)}." for mark in violated[:10]]
     return found
