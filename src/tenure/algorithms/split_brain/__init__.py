@@ -8,7 +8,8 @@ each finds out by itself that a member is not seen, that one does not see anothe
 two in one term. When nothing about this picture has changed for a while, each decides with the same rule which nodes
 go on. Whoever is not among them steps down: it recognises nobody, gives up its authority, and says so. Whoever goes on
 hears in its elector only those that go on too; so a partition with holes becomes a clean one, and the elector comes to
-rest. When all see one another again, and that has lasted as long, everybody hears everybody.
+rest. When all see one another again, and that has lasted as long, everybody hears everybody. Should two leaders be
+recognised for so long though all see one another, the camps that recognise them are the sides.
 
 Assumes. What the inner elector assumes, but that partitions of any shape are allowed; a detector that in the end
 suspects whom it cannot hear, and trusts whom it can; that what all see stays the same for `stable_after_ns` in the end.

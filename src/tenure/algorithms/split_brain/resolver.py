@@ -93,10 +93,12 @@ class SplitBrain(Composed):
         self.side: Side | None = None
         """What was last said; None before the start."""
         self._decided: Side | None = None  # the last decision; None: none in this life
+        self._decided_ns = 0
         self._hears = frozenset[NodeId]()  # whom the inner one is given messages of; nobody, not even me: stepped down
         self._waits_to_show = False  # what the inner one recognises is from the time when it heard nobody
         self._inner_suspects = set[NodeId]()
         self._inner_awaits = set[NodeId]()  # members that the inner one was not told of yet
+        self._meets = dict[NodeId, frozenset[NodeId]]()  # who is on one side with whom, as far as this node knows
         self._picture: object = None
         self._since_ns = 0  # since when the picture is this one
         self._life = self._number = 0
@@ -154,42 +156,59 @@ class SplitBrain(Composed):
         self._show()
         self.role = self._role()
         self._tell(now_ns)
-        decides_ns = self._since_ns + self.settings.stable_after_ns
-        is_due = self.side is Side.UNDECIDED and decides_ns > now_ns
-        self.wake_ns = min(self.inner.wake_ns, self._tell_ns, decides_ns if is_due else NEVER_NS)
+        self.wake_ns = min(self.inner.wake_ns, self._tell_ns, self._decides_ns(now_ns))
 
     # What is decided
 
     def _look(self, now_ns: int) -> None:
-        sight = self.sight
-        picture = (sight.trouble(), sorted(sight.members), sorted(sight.sees), sorted(sight.known_meets().items()))
+        """Note since when the picture is what it is."""
+        self._meets = self.sight.known_meets() if self.sight.trouble() else self.sight.camps()
+        picture = (
+            bool(self.sight.trouble()),
+            sorted(self.members),
+            sorted(self.sight.sees),
+            sorted(self._meets.items()),
+        )
         if picture != self._picture:
             self._picture, self._since_ns = picture, now_ns
 
     def _decide(self, now_ns: int) -> None:
-        """A whole group is whole at once, unless it was decided otherwise: then, and apart, when the picture is old."""
-        trouble = self.sight.trouble()
+        """Who does not see all decides when its picture is old enough. Who does lets all be heard, which brings most
+        electors to agree; a conflict that lasts in spite of it is a division too, into camps.
+        """
+        trouble, conflict = self.sight.trouble(), self.sight.conflict()
         is_stable = now_ns >= self._since_ns + self.settings.stable_after_ns
-        was_apart = self._decided in {Side.STAYS, Side.STEPS_DOWN}
+        is_due = is_stable and now_ns >= self._decided_ns + self.settings.stable_after_ns
         if trouble and is_stable:
             self._resolve(trouble, now_ns)
         elif trouble:
             self._say(Side.UNDECIDED, trouble)
-        elif was_apart and not is_stable:
+        elif self._decided in {Side.STAYS, Side.STEPS_DOWN} and not is_due:
             self._say(Side.UNDECIDED, "all members see one another, and not for long enough yet")
         elif not self._is_let_in():
             self._say(Side.UNDECIDED, "all members see one another, and some do not hear this one yet")
+        elif self._decided is Side.WHOLE and conflict and is_due:
+            self._resolve(conflict, now_ns)
+        elif self._decided is Side.WHOLE and conflict:
+            self._say(Side.UNDECIDED, conflict)
         else:
-            self._become(Side.WHOLE, frozenset(self.members), "all members see one another")
+            self._become(Side.WHOLE, frozenset(self.members), "all members see one another", now_ns)
+
+    def _decides_ns(self, now_ns: int) -> int:
+        """When something may be decided next without any news."""
+        if self.side is not Side.UNDECIDED:
+            return NEVER_NS
+        due = (begun_ns + self.settings.stable_after_ns for begun_ns in (self._since_ns, self._decided_ns))
+        return min((at_ns for at_ns in due if at_ns > now_ns), default=NEVER_NS)
 
     def _resolve(self, trouble: str, now_ns: int) -> None:
         """The losing side steps down, and gives up what authority it has."""
-        side = side_that_stays(self.sight.known_meets(), self.stays)
+        side = side_that_stays(self._meets, self.stays)
         if self.me in side:
-            self._become(Side.STAYS, side, f"{self._count(side)}: {trouble}")
+            self._become(Side.STAYS, side, f"{self._count(side)}: {trouble}", now_ns)
             return
-        why = f"{self._count(self.sight.meets)}: {trouble}"
-        self._become(Side.STEPS_DOWN, frozenset(), why)
+        why = f"{self._count(self._meets[self.me])}: {trouble}"
+        self._become(Side.STEPS_DOWN, frozenset(), why, now_ns)
         if self._token is not None:
             self._effects.append(Deposed(self._token, why))
             self._spent, self._token = self._token, None
@@ -199,7 +218,9 @@ class SplitBrain(Composed):
         """Whether all who go on hear this one; until then its elector would speak to the deaf."""
         return bool(self._hears) or all(self.me in view.hears for view in self.sight.views.values() if view.hears)
 
-    def _become(self, side: Side, hears: frozenset[NodeId], why: str) -> None:
+    def _become(self, side: Side, hears: frozenset[NodeId], why: str, now_ns: int) -> None:
+        if (side, hears) != (self._decided, self._hears):
+            self._decided_ns = now_ns
         if hears and not self._hears:
             self._waits_to_show = True
         self._decided, self._hears = side, hears
@@ -211,7 +232,7 @@ class SplitBrain(Composed):
             self._effects.append(Divided(side, tuple(sorted(self.sight.sees)), why))
 
     def _count(self, side: frozenset[NodeId]) -> str:
-        return f"{len(side)} of {len(self.members)} members meet here"
+        return f"{len(side)} of {len(self.members)} members on this side"
 
     # What the inner elector knows, and what it is allowed
 

@@ -15,7 +15,7 @@ class View(Message, frozen=True, tag="VIEW"):
     sees: tuple[NodeId, ...]
     """Whom my detector trusts; me among them, as below."""
     meets: tuple[NodeId, ...]
-    """Whom I see, and who sees me, and who recognises no other leader than I do."""
+    """Whom I see, and who sees me."""
     hears: tuple[NodeId, ...]
     """Whose messages my inner elector is given; nobody's, not even mine, where I have stepped down."""
     leader: NodeId | None
@@ -71,11 +71,8 @@ class Sight:
 
     @property
     def meets(self) -> frozenset[NodeId]:
-        """Whom this node sees, and who sees it, and who recognises no other leader."""
-        return frozenset({self.me, *(peer for peer, view in self.views.items() if self._is_met(view))})
-
-    def _is_met(self, view: View) -> bool:
-        return self.me in view.sees and (None in {view.leader, self.leader} or view.leader == self.leader)
+        """Whom this node sees, and who sees it."""
+        return frozenset({self.me, *(peer for peer, view in self.views.items() if self.me in view.sees)})
 
     def known_meets(self) -> dict[NodeId, frozenset[NodeId]]:
         """Whom each known node meets: this one, those it meets, and those of whom they tell."""
@@ -85,8 +82,18 @@ class Sight:
         known = {node: frozenset(row) & self.members for node, row in rows.items() if node in self.members}
         return {**known, self.me: mine}
 
+    def camps(self) -> dict[NodeId, frozenset[NodeId]]:
+        """For each node that is heard those that recognise no other leader than it does."""
+        leaders = {node: leader for node, leader, _ in self._recognised()}
+        heard = {self.me, *self.views}
+        return {
+            node: frozenset(peer for peer in heard if leaders.get(peer, leader) == leader or leader is None)
+            for node in heard
+            for leader in [leaders.get(node)]
+        }
+
     def trouble(self) -> str:
-        """What is wrong with the group as far as this node knows, in a few words; empty where it is whole."""
+        """What is wrong with sight as far as this node knows, in a few words; empty where all see one another."""
         return next(self._troubles(), "")
 
     def _troubles(self) -> Iterator[str]:
@@ -96,21 +103,24 @@ class Sight:
         for peer, view in seen:
             unseen = sorted(self.members.difference(view.sees))
             yield from (f"node {peer} does not see node {other}" for other in unseen)
-        yield from self._conflicts()
         unheard = sorted(self.members - self.views.keys() - {self.me})
         yield from (f"node {peer} has not been heard" for peer in unheard)
 
-    def _conflicts(self) -> Iterator[str]:
-        """Two leaders: in one term, where no algorithm has two, or in two terms, which may be a matter of time."""
-        told = [(self.me, self.leader, self.term)]
-        told += [(peer, view.leader, view.term) for peer, view in sorted(self.views.items())]
-        told = [(node, leader, term) for node, leader, term in told if leader is not None]
-        for node, leader, term in told[1:]:
-            first, its_leader, its_term = told[0]
-            if leader != its_leader and term == its_term:
-                yield f"two leaders in term {term}: {its_leader} for node {first}, {leader} for node {node}"
-            elif leader != its_leader:
-                yield f"two leaders: {its_leader} for node {first}, {leader} for node {node}"
+    def conflict(self) -> str:
+        """Two leaders, in one term (which no algorithm with terms has) or in two; empty where there are none."""
+        recognised = self._recognised()
+        for node, leader, term in recognised[1:]:
+            first, its_leader, its_term = recognised[0]
+            if leader != its_leader:
+                terms = f"in term {term}" if term == its_term else f"in terms {its_term} and {term}"
+                return f"two leaders {terms}: {its_leader} for node {first}, {leader} for node {node}"
+        return ""
+
+    def _recognised(self) -> list[tuple[NodeId, NodeId, int]]:
+        """Who recognises whom in which term."""
+        told = [(peer, view.leader, view.term) for peer, view in sorted(self.views.items())]
+        all_told = [(self.me, self.leader, self.term), *told]
+        return [(node, leader, term) for node, leader, term in all_told if leader is not None]
 
     def view(self, life: int, number: int, hears: frozenset[NodeId]) -> View:
         """What to tell the others."""

@@ -8,7 +8,9 @@ from typing import ClassVar
 
 from tenure.algorithms.split_brain.resolver import Settings, SplitBrain
 from tenure.algorithms.split_brain.sides import is_majority, is_quorum, most_members
+from tenure.core.elector import Elector
 from tenure.core.events import NodeId
+from tenure.core.model import Guarantee
 from tenure.core.quorum import majority_of
 from tenure.errors import ConfigurationError
 
@@ -27,7 +29,7 @@ class QuorumSettings(Settings, frozen=True, kw_only=True):
 
     size: int | None = None
     """How many nodes a side needs to go on. None: a majority of the members that the node is made with, which must then
-    be the same everywhere."""
+    be the same everywhere; so set it where members join."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,6 +45,11 @@ class StaticQuorum(SplitBrain):
     """
 
     name: ClassVar[str] = "static-quorum"
+
+    @classmethod
+    def guarantees_over(cls, inner: type[Elector]) -> frozenset[Guarantee]:
+        """No agreement in the end: fewer than the quorum, though a majority of those that are left, follow nobody."""
+        return inner.guarantees - {Guarantee.AGREEMENT}
 
     def __init__(
         self, me: NodeId, members: Iterable[NodeId], chance: Random, settings: QuorumSettings | None = None

@@ -1,0 +1,174 @@
+"""Groups that come apart, in the laboratory; and what must hold of them, each under its own name.
+
+A check gives what is wrong in a few words, or nothing. Each is judged on the product by `test_split_brain`, and has
+mutants that it catches in `mutants_split_brain`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import random
+
+from tenure import trace
+from tenure.algorithms.bully import Bully, Coordinator
+from tenure.algorithms.split_brain import KeepMajority, View
+from tenure.algorithms.split_brain import sides as product
+from tenure.core.effects import Side
+from tenure.core.elector import Elector
+from tenure.core.events import Received, Started, Woke
+from tenure.durations import NS_PER_S
+from tenure.simulator import Run, simulate
+from tenure.simulator.scenario import parse_script
+from tests.algorithms import test_sides as sides
+
+CLEAN = """
+detector told
+nodes 1 2 3 4 5
+until 60s
+at 10s partition 1 2 3 | 4 5
+at 40s heal
+"""
+HALVES = CLEAN.replace("1 2 3 4 5", "1 2 3 4").replace("1 2 3 | 4 5", "1 2 | 3 4")
+HOLES = """
+detector told
+nodes 1 2 3 4 5
+until 90s
+at 10s cut 1 -- 4
+at 10s cut 1 -- 5
+at 10s cut 2 -- 5
+at 10s cut 3 -- 4
+at 10s cut 4 -- 5
+"""
+"""What is left are the clique 1-2-3 and the links 4-2 and 5-3."""
+RESTART = """
+detector told
+nodes 1 2 3 4 5
+until 60s
+at 10s partition 1 2 3 | 4 5
+at 30s restart 5
+"""
+BLINK = """
+detector told
+nodes 1 2 3 4 5
+until 40s
+at 10s partition 1 2 3 | 4 5
+at 13s heal
+"""
+
+
+@functools.cache
+def divided(kind: type[Elector], script: str, seed: int = 1) -> Run:
+    """The run of this script; each node is told by the world whom it cannot hear, one after the other."""
+    return simulate(kind, scenario=parse_script(script), seed=seed)
+
+
+def records(run: Run) -> list[trace.Record]:
+    """What happened."""
+    assert run.trace is not None
+    return list(run.trace.records)
+
+
+def leaders_at(run: Run, at_s: float) -> dict[int, int | None]:
+    """Whom each node recognises at this instant."""
+    became = [r for r in records(run) if isinstance(r, trace.Became) and r.at_ns <= at_s * NS_PER_S]
+    return {record.node: record.leader for record in became}
+
+
+def said(run: Run, node: int) -> list[str]:
+    """What the node has said of its side, in order."""
+    return [record.side for record in records(run) if isinstance(record, trace.Sided) and record.node == node]
+
+
+# What must hold
+
+
+def one_side_leads() -> str:
+    """After a clean cut the losing side recognises nobody, and has said so; the other one has a leader."""
+    run = divided(KeepMajority.over(Bully), CLEAN)
+    then = leaders_at(run, 39)
+    if then != {1: 3, 2: 3, 3: 3, 4: None, 5: None}:
+        return f"they recognise {then}"
+    silent = [node for node in (4, 5) if "steps down" not in said(run, node)]
+    return f"{silent} do not say that they step down" if silent else ""
+
+
+def one_half_leads() -> str:
+    """Of two halves only that with the lowest number goes on."""
+    then = leaders_at(divided(KeepMajority.over(Bully), HALVES), 39)
+    return "" if then == {1: 2, 2: 2, 3: None, 4: None} else f"they recognise {then}"
+
+
+def holes_are_closed() -> str:
+    """With holes in the partition, the clique comes to rest under one leader that hears only the clique."""
+    run = divided(KeepMajority.over(Bully), HOLES)
+    late = {r.leader for r in records(run) if isinstance(r, trace.Became) and r.at_ns > 30 * NS_PER_S}
+    then = leaders_at(run, 90)
+    expected = {1: 3, 2: 3, 3: 3, 4: None, 5: None}
+    return "" if then == expected and not late else f"they recognise {then}, and lately {late}"
+
+
+def whole_again_after_healing() -> str:
+    """When the cut is mended all follow one leader again, and say that they are whole."""
+    run = divided(KeepMajority.over(Bully), CLEAN)
+    then, last = leaders_at(run, 60), {said(run, node)[-1] for node in range(1, 6)}
+    return "" if set(then.values()) == {5} and last == {"whole"} else f"they recognise {then}, and say {last}"
+
+
+def who_restarts_on_the_losing_side_leads_nobody() -> str:
+    """Not even itself, though it has heard of no cut."""
+    run = divided(KeepMajority.over(Bully), RESTART)
+    began = [record.at_ns for record in records(run) if isinstance(record, trace.Began) and record.node == 5]
+    led = [r for r in records(run) if isinstance(r, trace.Became) and r.node == 5 and r.leader and r.at_ns > began[-1]]
+    return "" if len(began) == 2 and not led else f"{led}"
+
+
+def a_short_cut_decides_nothing() -> str:
+    """What is over before the view was stable for long enough makes nobody step down."""
+    run = divided(KeepMajority.over(Bully), BLINK)
+    noticed = any("undecided" in said(run, node)[2:] for node in range(1, 6))
+    decided = {node for node in range(1, 6) if {"stays", "steps down"} & set(said(run, node))}
+    return f"{decided} have decided" if decided else "" if noticed else "nobody noticed anything"
+
+
+def rules_leave_one_side() -> str:
+    """Every graph of four nodes, under every rule: those that stay see one another."""
+    members, pairs = frozenset(range(1, 5)), list(itertools.combinations(range(1, 5), 2))
+    for links in itertools.chain.from_iterable(itertools.combinations(pairs, k) for k in range(len(pairs) + 1)):
+        for rule in sides.rules(members):
+            if found := sides.all_stay_on_one_side(sides.graph(members, links), rule):
+                return f"{links}: {found}"
+    return ""
+
+
+def a_quorum_that_two_could_have_keeps_nobody() -> str:
+    """Three of six could be on both sides, so three are not enough."""
+    meets = sides.meets_in([range(3), range(3, 6)])
+    stay = sides.stayers(meets, lambda side: product.is_quorum(frozenset(range(6)), side, 3))
+    return f"{sorted(stay)} stay" if stay else ""
+
+
+def who_stays_hears_only_its_side() -> str:
+    """Node 3, which 2 sees and 1 does not, announces itself to 2, which goes on with 1."""
+    node = KeepMajority.over(Bully)(2, (1, 2, 3), random.Random(1))
+    node.handle(Started(), 0)
+    for peer in (1, 3):
+        node.handle(Received(peer, View(peer, 1, (2, peer), (2, peer), (), None, 0, ())), 1)
+    node.handle(Woke(), 6 * NS_PER_S)
+    if node.side is not Side.STAYS:
+        return f"it says {node.side}"
+    node.handle(Received(3, Coordinator()), 6 * NS_PER_S)
+    return f"it recognises {node.leader}" if node.leader == 3 else ""
+
+
+CHECKS = (
+    who_stays_hears_only_its_side,
+    one_side_leads,
+    one_half_leads,
+    holes_are_closed,
+    whole_again_after_healing,
+    who_restarts_on_the_losing_side_leads_nobody,
+    a_short_cut_decides_nothing,
+    rules_leave_one_side,
+    a_quorum_that_two_could_have_keeps_nobody,
+)
