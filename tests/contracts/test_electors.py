@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.algorithms.bully import Bully
+from tenure.algorithms.majority_lease import MajorityLease
 from tenure.algorithms.paxos import Paxos
 from tenure.algorithms.paxos_lease import PaxosLease
 from tenure.algorithms.preference import Preference
@@ -41,7 +42,7 @@ from tenure.core.events import (
     Received,
     Reconfigure,
     Record,
-    Standing,
+    Rating,
     Started,
     Suspected,
     Trusted,
@@ -61,6 +62,8 @@ ELECTORS: tuple[type[Elector], ...] = (
     Preference.over(Bully),
     Paxos,
     PaxosLease,
+    MajorityLease.over(Bully),
+    MajorityLease.over(Ring),
 )
 ROOT = Path(__file__).resolve().parents[2]
 NODES = range(1, 6)
@@ -189,7 +192,7 @@ def any_event(kind: type[Elector], chance: random.Random, records: int = 0) -> E
         Asked(peer),
         Persisted(records or 1),
         Reconfigure((1, 2, 3)),
-        Rated(any_value(Standing, chance)),
+        Rated(any_value(Rating, chance)),
     )
     return given_events[int(chance.random() * len(given_events))]
 

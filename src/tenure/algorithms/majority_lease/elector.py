@@ -247,8 +247,7 @@ class MajorityLease(Composed):
     def _claim(self, now_ns: int) -> None:
         """Ask all voters for their leases, under a token above all that are known."""
         self._highest += 1
-        answer_by_ns = now_ns + self.settings.retry_ns
-        self._lease = Lease(self._highest, self.chance.getrandbits(53), self.configuration, answer_by_ns)
+        self._lease = Lease(self._highest, self.chance.getrandbits(53), self.configuration, now_ns)
         self._renew_ns = now_ns + self.settings.renew_every_ns
         self._ask(self._lease, Claim, now_ns)
 
@@ -302,22 +301,23 @@ class MajorityLease(Composed):
             if lease is None:
                 self.role, own_ns = Role.FOLLOWING, self._claims_from_ns(now_ns)
             elif lease.deadline_ns is None:
-                self.role, own_ns = Role.CLAIMING, lease.answer_by_ns
+                self.role, own_ns = Role.CLAIMING, lease.begun_ns + self.settings.retry_ns
             else:
                 self.role, own_ns = Role.HOLDING, min(lease.deadline_ns, self._renew_ns, self._give_way_ns)
             self.wake_ns = min(own_ns, self.inner.wake_ns)
         self.leader, self.term = self.inner.leader, self.inner.term
 
     def _do_what_is_due(self, now_ns: int) -> None:
+        if self._lease is None and now_ns >= self._claims_from_ns(now_ns):
+            self._claim(now_ns)
         lease = self._lease
         if lease is None:
-            if now_ns >= self._claims_from_ns(now_ns):
-                self._claim(now_ns)
-        elif lease.deadline_ns is not None:
+            return
+        if lease.deadline_ns is not None:
             self._hold(lease, now_ns)
-        elif now_ns < self._claims_from_ns(now_ns):
+        elif lease.begun_ns < self._claims_from_ns(lease.begun_ns):
             self._end("should not lead any more")
-        elif now_ns >= lease.answer_by_ns or lease.is_lost():
+        elif now_ns >= lease.begun_ns + self.settings.retry_ns or lease.is_lost():
             self._end("did not win")
             self._pace.failed(now_ns)
 

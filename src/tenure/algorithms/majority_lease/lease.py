@@ -12,11 +12,11 @@ from tenure.core.quorum import Verdict
 class Lease:
     """Of the node that claims or holds; instants are of its clock."""
 
-    def __init__(self, token: int, claim: int, configuration: Configuration, answer_by_ns: int) -> None:
+    def __init__(self, token: int, claim: int, configuration: Configuration, begun_ns: int) -> None:
         self.token, self.claim = token, claim
         self.configuration = configuration
         """Whose majorities count: the newest that this lease was claimed by, or has proposed."""
-        self.answer_by_ns = answer_by_ns
+        self.begun_ns = begun_ns
         self.deadline_ns: int | None = None
         """Until when this node holds, as it has announced; None before it has won."""
         self.wish: tuple[NodeId, ...] | None = None
