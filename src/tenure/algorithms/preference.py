@@ -3,15 +3,15 @@
 The delay before a better node takes over is that of VRRP's preemption (RFC 9568, section 6.1, Preempt_Mode; keepalived
 calls it `preempt_delay`) and of MongoDB's takeovers (`catchUpTakeoverDelayMillis`).
 
-The idea. Nodes tell one another how they stand. The one that leads, and has seen a node of greater standing live
+The idea. Nodes tell one another how they are rated. The one that leads, and has seen a node of greater rating live
 without a break for `delay_ns`, asks the elector inside to hand the leadership to it. That happens after an election and
 only by transfer: preference elects nobody, keeps nobody from being elected, and costs no safety.
 
 The order. Who may lead goes before who may not; then who is fresher, so that nothing is lost that others know; then who
 has the greater priority, which is what the operator likes; then, among several to choose from, the greater number. The
-number alone deposes nobody: a leader gives way only to a greater standing.
+number alone deposes nobody: a leader gives way only to a greater rating.
 
-Hysteresis. Suspicion, or a new life, or a moment without a greater standing than the leader's, begins the delay anew,
+Hysteresis. Suspicion, or a new life, or a moment without a greater rating than the leader's, begins the delay anew,
 and so does a new leadership. So a preferred node that flaps faster than the delay causes no change of leader, and
 between two changes by preference lies the delay. A leader that is not eligible waits for it too.
 
@@ -43,9 +43,9 @@ from tenure.core.events import (
     NodeId,
     Persisted,
     Rated,
+    Rating,
     Received,
     Reconfigure,
-    Standing,
     Started,
     Suspected,
     Trusted,
@@ -56,9 +56,9 @@ from tenure.durations import NEVER_NS, NS_PER_S
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What all nodes of one group must agree on, but for `standings`."""
+    """What all nodes of one group must agree on, but for `ratings`."""
 
-    standings: dict[NodeId, Standing] = {}
+    ratings: dict[NodeId, Rating] = {}
     """How each node stands when it starts; who is not named may lead, with freshness and priority 0. A node reads only
     what is said of itself. Later changes come by Rated."""
     delay_ns: int = 30 * NS_PER_S
@@ -87,7 +87,7 @@ class Stands(Message, frozen=True, tag="STANDS"):
 
     life: int
     number: int
-    standing: Standing
+    rating: Rating
 
 
 class Role(enum.StrEnum):
@@ -121,7 +121,7 @@ class Preference(Composed):
         super().__init__(me, members, chance)
         self.settings = settings or Settings()
         self.role: Role = Role.NEW
-        self.standing = self.settings.standings.get(me, Standing())
+        self.rating = self.settings.ratings.get(me, Rating())
         self.suspects = set[NodeId]()
         self.told = dict[NodeId, Stands]()
         """The last word of each member about itself."""
@@ -156,8 +156,8 @@ class Preference(Composed):
                 self._join(peer, now_ns)
             case Left(peer=peer):
                 self._leave(peer)
-            case Rated(standing=standing):
-                self._rate(standing, now_ns)
+            case Rated(rating=rating):
+                self._rate(rating, now_ns)
             case Received() | Persisted() | Woke() | Asked() | Reconfigure():
                 ...
             case _:
@@ -182,7 +182,7 @@ class Preference(Composed):
 
     def _compare(self, now_ns: int) -> None:
         """Note since when this node leads, and since when each member that is above it has been so."""
-        above = {peer for peer, stands in self.told.items() if stands.standing > self.standing} - self.suspects
+        above = {peer for peer, stands in self.told.items() if stands.rating > self.rating} - self.suspects
         self._better_since_ns = {peer: self._better_since_ns.get(peer, now_ns) for peer in sorted(above)}
         if not self._leads(now_ns):
             self._leads_since_ns, self.role = None, Role.FOLLOWING
@@ -204,19 +204,22 @@ class Preference(Composed):
         return max(self._better_since_ns[peer], self._leads_since_ns) + self.settings.delay_ns
 
     def _preferred(self, now_ns: int) -> NodeId | None:
-        """The best of those that have been better than this leader for long enough."""
+        """The best of those that have been better than this leader for long enough; one that is better still, and
+        only just not so, is waited for, so that there are not two changes in the place of one.
+        """
         if self._leads_since_ns is None:
             return None
-        ripe = (peer for peer in self._better_since_ns if now_ns >= self._ripe_ns(peer))
-        return max(ripe, key=lambda peer: (self.told[peer].standing, peer), default=None)
+        soon_ns = now_ns + self.settings.tell_every_ns
+        ripe = (peer for peer in self._better_since_ns if soon_ns >= self._ripe_ns(peer))
+        best = max(ripe, key=lambda peer: (self.told[peer].rating, peer), default=None)
+        return best if best is not None and now_ns >= self._ripe_ns(best) else None
 
     def _due_ns(self, now_ns: int) -> int:
-        """When a wish is due, and when the authority ends without which there is none."""
+        """When a wish is due next."""
         if self._leads_since_ns is None:
             return NEVER_NS
-        ripe_ns = min(map(self._ripe_ns, self._better_since_ns), default=NEVER_NS)
-        due_ns = max(ripe_ns, self._asks_ns)
-        return due_ns if due_ns > now_ns else NEVER_NS
+        due = (max(self._ripe_ns(peer), self._asks_ns) for peer in self._better_since_ns)
+        return min((due_ns for due_ns in due if due_ns > now_ns), default=NEVER_NS)
 
     def _yield(self, preferred: NodeId, now_ns: int) -> None:
         """Ask the elector inside to hand over; where it does not come to that, ask again, but not soon."""
@@ -270,17 +273,17 @@ class Preference(Composed):
 
     # What they are told
 
-    def _rate(self, standing: Standing, now_ns: int) -> None:
-        if standing != self.standing:
-            self.standing = standing
+    def _rate(self, rating: Rating, now_ns: int) -> None:
+        if rating != self.rating:
+            self.rating = rating
             self._tell(now_ns)
 
     def _tell(self, now_ns: int) -> None:
         peers = sorted(self.members - {self.me})
         self._tell_ns = now_ns + self.settings.tell_every_ns if peers else NEVER_NS
         self._number += 1
-        self._effects += [Send(peer, Stands(self._life, self._number, self.standing)) for peer in peers]
+        self._effects += [Send(peer, Stands(self._life, self._number, self.rating)) for peer in peers]
 
     def _tell_one(self, peer: NodeId) -> None:
         if peer in self.members - {self.me}:
-            self._effects.append(Send(peer, Stands(self._life, self._number, self.standing)))
+            self._effects.append(Send(peer, Stands(self._life, self._number, self.rating)))

@@ -94,7 +94,7 @@ class Reconfigure(msgspec.Struct, frozen=True):
     voters: tuple[NodeId, ...]
 
 
-class Standing(msgspec.Struct, frozen=True, order=True, array_like=True):
+class Rating(msgspec.Struct, frozen=True, order=True, array_like=True):
     """How much a node is preferred for leader: of two the greater one, by the first field in which they differ."""
 
     eligible: bool = True
@@ -108,7 +108,7 @@ class Standing(msgspec.Struct, frozen=True, order=True, array_like=True):
 class Rated(msgspec.Struct, frozen=True):
     """The driver says how this node stands from now on. Only an elector with `Preference` around it makes use of it."""
 
-    standing: Standing
+    rating: Rating
 
 
 class Requested(msgspec.Struct, frozen=True):
