@@ -24,6 +24,7 @@ demo: .venv-demo/installed ## three candidates, two kills, one leader at a time:
 	@.venv-demo/bin/tenure demo
 
 test: .venv/installed ## the whole test suite (serial tests after the parallel ones)
+	@$(find_browser)
 	$(BIN)/python -m pytest -q -n 2 -m "not serial" $(PYTEST_ARGS)
 	$(BIN)/python -m pytest -q -m serial $(PYTEST_ARGS)
 
@@ -60,6 +61,21 @@ docs: .venv/installed ## the documentation, in docs/_build/html
 	   "$(PYTHON)" -m pip --python .venv-demo/bin/python install -q . >.venv-demo/install.log 2>&1; } || \
 	 { "$(PYTHON)" -m venv --clear .venv-demo && .venv-demo/bin/pip install -q .; }
 	@touch $@
+
+# The pages that a run is shown on are tested in a real browser. Where root may install Debian's, that is done once.
+LOG := .venv/chromium.log
+define find_browser
+	if ! command -v chromium >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null; then \
+	    echo "installing chromium, in which pages are tested: apt-get install --no-install-recommends chromium"; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	      apt-get install -y -qq --no-install-recommends chromium; } >$(LOG) 2>&1 || \
+	      echo "that failed (see $(LOG)); the tests that need a browser will be skipped"; \
+	  else \
+	    echo "no chromium here: the tests that need a browser will be skipped (Debian: apt-get install chromium)"; \
+	  fi; \
+	fi
+endef
 
 define need_python
 	if [ -z "$(PYTHON)" ]; then \
