@@ -283,15 +283,23 @@ def draw(
             KINDS[swarm[int(chance.random() * len(swarm))]](drawing)
     strokes = sorted(drawing.strokes, key=lambda stroke: stroke.at_ns)
     alone: tuple[NodeId, ...] = ()
-    if has_quorum and "voters" not in swarm and chance.random() < 0.5:  # noqa: PLR2004  a fair coin
+    if "voters" not in swarm and chance.random() < 0.5:  # noqa: PLR2004  a fair coin
         alone = drawing.some()
-    return with_calm(strokes, nodes, healed_ns, alone)
+    dies = not has_quorum or chance.random() < 0.5  # noqa: PLR2004  the same
+    return with_calm(strokes, nodes, healed_ns, alone, dies=dies)
 
 
-def with_calm(strokes: Sequence[Stroke], nodes: Sequence[NodeId], healed_ns: int, alone: Iterable[NodeId] = ()) -> Plan:
+def with_calm(
+    strokes: Sequence[Stroke],
+    nodes: Sequence[NodeId],
+    healed_ns: int,
+    alone: Iterable[NodeId] = (),
+    *,
+    dies: bool = False,
+) -> Plan:
     """These strokes, in order of time, and then the mending of all that they did; it is the same for the same strokes.
 
-    Of those in `alone` as many stay cut off as leave a majority of `nodes` together, by the order of `nodes`.
+    Of those in `alone` as many stay cut off, or dead, as leave a majority of `nodes` together, by the order of `nodes`.
     """
     gone = {stroke.fault.node for stroke in strokes if isinstance(stroke.fault, faults.Leave)}
     joined = [stroke.fault.node for stroke in strokes if isinstance(stroke.fault, faults.Join)]
@@ -301,7 +309,7 @@ def with_calm(strokes: Sequence[Stroke], nodes: Sequence[NodeId], healed_ns: int
     converging = [node for node in staying if node not in cut_off]
     calm: list[AnyFault] = [faults.Heal()]
     if cut_off:
-        calm.append(faults.Partition((tuple(converging),)))
+        calm += [faults.Crash(node) for node in cut_off] if dies else [faults.Partition((tuple(converging),))]
     damaged = {stroke.fault.node for stroke in strokes if isinstance(stroke.fault, DAMAGE)}
     down = _down_after(strokes)
     calm += [faults.MendDisk(node) for node in staying if node in damaged]

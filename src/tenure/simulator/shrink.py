@@ -87,8 +87,11 @@ class _Search:
         self._healed_ns = scenario.healed_ns if checker in FINAL else None
         self._calm_ns = 0 if self._healed_ns is None else scenario.until_ns - self._healed_ns
         self._alone: tuple[NodeId, ...] = ()
+        self._dies = False
         strokes, end_ns = scenario.strokes, scenario.until_ns
         if self._healed_ns is not None:
+            calm = [one.fault for one in strokes if one.at_ns >= self._healed_ns]
+            self._dies = not any(isinstance(fault, faults.Partition) for fault in calm)
             strokes, end_ns = tuple(one for one in strokes if one.at_ns < self._healed_ns), self._healed_ns
             gone = {stroke.fault.node for stroke in strokes if isinstance(stroke.fault, faults.Leave)}
             self._alone = tuple(node for node in scenario.nodes if node not in {*scenario.converging, *gone})
@@ -110,7 +113,7 @@ class _Search:
         )
 
     def _calmed(self, case: _Case) -> Any:
-        drawn = plan.with_calm(case.strokes, case.nodes, case.end_ns, self._alone)
+        drawn = plan.with_calm(case.strokes, case.nodes, case.end_ns, self._alone, dies=self._dies)
         return drawn.strokes, drawn.healed_ns, drawn.converging
 
     def takes(self, case: _Case) -> bool:
@@ -171,7 +174,8 @@ class _Search:
     def _sooner(self, place: int, by_ns: int) -> _Case:
         strokes = self.best.strokes
         later = tuple(Stroke(stroke.at_ns - by_ns, stroke.fault) for stroke in strokes[place:])
-        return _Case(self.best.nodes, strokes[:place] + later, self.best.end_ns - by_ns)
+        end_ns = self.best.end_ns - (0 if self._checker == "expectation" else by_ns)  # what is expected has its instant
+        return _Case(self.best.nodes, strokes[:place] + later, end_ns)
 
     def simplify(self) -> None:
         """Rounder instants, and simpler faults."""
