@@ -118,6 +118,9 @@ def _with_3_ahead() -> Script:
     script = Script()
     script.claim(3)
     script.give(3, Trusted(1))
+    script.now_ns += SETTINGS.retry_ns
+    script.wake(3)
+    script.now_ns += SETTINGS.retry_ns + 1
     script.under_way.clear()
     return script
 

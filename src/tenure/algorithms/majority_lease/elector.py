@@ -101,7 +101,7 @@ class MajorityLease(Composed):
         self._lease: Lease | None = None  # what this node claims or holds
         self._highest = 0  # the greatest token that this node knows of
         self._renew_ns = 0
-        self._preferred: NodeId | None = None  # by the inner elector, while this node holds
+        self._preferred: NodeId | None = None  # by the inner elector, while this node claims or holds
         self._give_way_ns = NEVER_NS
         self._suspects = set[NodeId]()
         self._effects: list[Effect] = []
@@ -249,6 +249,7 @@ class MajorityLease(Composed):
         self._highest += 1
         self._lease = Lease(self._highest, self.chance.getrandbits(53), self.configuration, now_ns)
         self._renew_ns = now_ns + self.settings.renew_every_ns
+        self._preferred, self._give_way_ns = self.inner.leader, NEVER_NS
         self._ask(self._lease, Claim, now_ns)
 
     def _ask(self, lease: Lease, kind: type[Claim | Renew], now_ns: int) -> None:
@@ -271,7 +272,6 @@ class MajorityLease(Composed):
             self._effects.append(Authorised(lease.token, lease.deadline_ns))
             if is_claim:
                 self._pace.won()
-                self._preferred, self._give_way_ns = self.inner.leader, NEVER_NS
         if lease.propose():
             self._learn(lease.token, lease.configuration)
             self._renew_ns = now_ns
@@ -315,14 +315,12 @@ class MajorityLease(Composed):
             return
         if lease.deadline_ns is not None:
             self._hold(lease, now_ns)
-        elif lease.begun_ns < self._claims_from_ns(lease.begun_ns):
-            self._end("should not lead any more")
         elif now_ns >= lease.begun_ns + self.settings.retry_ns or lease.is_lost():
             self._end("did not win")
             self._pace.failed(now_ns)
 
     def _hold(self, lease: Lease, now_ns: int) -> None:
-        """Renew, unless the elector has preferred another for long, and has not done so since before the tenure."""
+        """Renew, unless the elector has preferred another for long, and has not done so since before the claim."""
         if self.inner.leader != self._preferred:
             self._preferred = self.inner.leader
             is_another = self._preferred not in {None, self.me}
@@ -331,7 +329,7 @@ class MajorityLease(Composed):
             assert self._preferred is not None
             self._end(f"gave way to node {self._preferred}")
             self._effects.append(Send(self._preferred, TakeOver()))
-            self._pace.somebody_holds(now_ns)
+            self._pace.made_way(now_ns)
             return
         while now_ns >= self._renew_ns:  # once more where the answers led to a proposal
             self._renew_ns = now_ns + self.settings.renew_every_ns

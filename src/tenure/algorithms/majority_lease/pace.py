@@ -48,6 +48,12 @@ class Pace:
         """Somebody makes way for this node: it may claim for as long as a lease, whoever should lead."""
         self._not_before_ns, self._called_until_ns = now_ns, now_ns + self.settings.duration_ns
 
+    def made_way(self, now_ns: int) -> None:
+        """For whom the elector prefers."""
+        self._called_until_ns = 0
+        self.somebody_holds(now_ns)
+
     def stepped_down(self, now_ns: int) -> None:
         """Give others the time to win, and to be seen."""
-        self._not_before_ns, self._called_until_ns = now_ns + 2 * self.settings.duration_ns, 0
+        self.made_way(now_ns)
+        self._not_before_ns = now_ns + 2 * self.settings.duration_ns
