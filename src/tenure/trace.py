@@ -147,13 +147,14 @@ class Lost(Happened, frozen=True):
 
 
 class Stood(Happened, frozen=True):
-    """A holder stands for election on the node; its body gets `grace_ns` to leave, and its owner must prove itself
-    alive each `stall_after_ns` to be renewed, both by the node's clock.
+    """A holder stands for election on the node; its body gets `grace_ns` to leave, its owner must prove itself alive
+    each `stall_after_ns` to be renewed, and a renewal has `call_timeout_ns`: all by the node's clock.
     """
 
     node: NodeId
     grace_ns: int
     stall_after_ns: int
+    call_timeout_ns: int
 
 
 class Opened(Happened, frozen=True):
@@ -193,8 +194,8 @@ class Closed(Happened, frozen=True):
 
 
 class Renews(Happened, frozen=True):
-    """A renewal left, `silent_ns` after the owner's last sign of life and `draining_ns` after the body was told to stop
-    (0: it was not), both by the node's clock.
+    """A renewal left, `silent_ns` after the owner's last sign of life (0: its body has not begun) and `draining_ns`
+    after the body was told to stop (0: it was not), both by the node's clock.
     """
 
     node: NodeId

@@ -13,6 +13,7 @@ plan       draws what goes wrong from a seed, inside an algorithm's fault model
 scenario   the same from a script in plain text, with what is expected
 names      algorithms and detectors by name
 checkers, measures           what must hold | how long there was no leader, or two
+holders    the law of holding a tenure, on each node of a group that gives authority
 run        one run from its setup to its judgement
 """
 
@@ -42,6 +43,7 @@ def simulate(
     settings: object = None,
     surroundings: Surroundings | None = None,
     check: Iterable[str] | None = None,
+    holders: bool = False,
     trace: bool = True,
 ) -> Run:
     """Run one group of `nodes` (a number, or their own numbers) for `until` seconds of virtual time.
@@ -51,6 +53,7 @@ def simulate(
 
     `faults` names kinds of `tenure.simulator.plan.KINDS`; None are those inside the algorithm's fault model, () is a
     calm run. A `scenario` takes their place. `check` names checkers; None are those of the algorithm's guarantees.
+    With `holders` each node of an algorithm that gives authority has a holder of tenures with a body that works.
     Without `trace` no pictures can be made, and memory is bounded. Raises ConfigurationError.
     """
     setup = set_up(
@@ -64,5 +67,6 @@ def simulate(
         settings=settings,
         surroundings=surroundings,
         check=check,
+        holders=holders,
     )
     return run(setup, keeps_trace=trace)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import assert_never
 
 from tenure import trace
 from tenure.core.events import NodeId
+from tenure.errors import Reason
 
 
 class Measures:
@@ -27,6 +29,12 @@ class Measures:
         self.became_leader = 0
         """How often a node began to believe that it leads."""
         self.tenures = 0
+        self.bodies = 0
+        """Tenures that a holder opened."""
+        self.overruns = 0
+        """Bodies that still ran at their hard deadline."""
+        self.stalls = 0
+        """Bodies that were told to stop because their owner was silent."""
         self.roles = Counter[str]()
         """Changes of role, as "from -> to"."""
         self.rules = Counter[str]()
@@ -36,6 +44,8 @@ class Measures:
         self._role: dict[NodeId, str] = {}
         self._until_ns: dict[NodeId, int] = {}
         self._token: dict[NodeId, int] = {}
+        self._opened: dict[NodeId, int] = {}
+        self._told: dict[NodeId, int] = {}
 
     def see(self, record: trace.Record) -> None:
         """Take in what happened."""
@@ -64,12 +74,28 @@ class Measures:
                 self._pass_time(record.at_ns)
                 for known in (self._recognised, self._role, self._until_ns, self._token):
                     known.pop(node, None)
+            case trace.Opened() | trace.Told() | trace.Overran():
+                self._see_body(record)
             case trace.Wrote(kind=kind):
                 self.rules[f"wrote {kind}"] += 1
             case trace.Sided(side=side):
                 self.rules[f"{side}: {record.why}"] += 1
             case _:
                 ...
+
+    def _see_body(self, record: trace.Opened | trace.Told | trace.Overran) -> None:
+        """What is said anew counts once."""
+        match record:
+            case trace.Opened(node=node, token=token):
+                self.bodies += self._opened.get(node) != token
+                self._opened[node] = token
+            case trace.Told(node=node, token=token, reason=reason):
+                self.stalls += reason == Reason.STALLED.value and self._told.get(node) != token
+                self._told[node] = token
+            case trace.Overran():
+                self.overruns += 1
+            case _:
+                assert_never(record)
 
     def ended(self, at_ns: int) -> None:
         """The run is over."""

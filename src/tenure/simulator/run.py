@@ -21,6 +21,8 @@ from tenure.errors import ConfigurationError
 from tenure.simulator import checkers, names, plan
 from tenure.simulator.checkers import Checker, Violation
 from tenure.simulator.faults import Join
+from tenure.simulator.holders import Holders
+from tenure.simulator.holders import checkers as bodies
 from tenure.simulator.measures import Measures
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
@@ -49,6 +51,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     surroundings: Surroundings = Surroundings()
     check: tuple[str, ...] | None = None
     """The checkers by name; None: those of the algorithm's guarantees."""
+    holders: bool = False
+    """Whether each node has a holder with a body, for which its elector's authority is the grant."""
     again: str = ""
     """The command line that runs it again."""
 
@@ -128,6 +132,7 @@ def set_up(
     settings: object = None,
     surroundings: Surroundings | None = None,
     check: Iterable[str] | None = None,
+    holders: bool = False,
     again: str = "",
 ) -> Setup:
     """What `simulate` runs: a scenario's word goes before the arguments', and its strokes before drawn faults."""
@@ -140,6 +145,8 @@ def set_up(
     kind = names.watched(inner, detector)
     if kind is not inner:
         kind, settings = _with_settings(kind, inner, settings), None
+    if holders and Guarantee.ONE_AT_A_TIME not in kind.guarantees:
+        raise ConfigurationError(f"{kind.name} gives no authority to hold; give holders to {inner.name}+lease")
     surroundings = msgspec.structs.replace(surroundings or Surroundings(), is_told=detector == names.TOLD)
     numbers = scenario.nodes or (tuple(range(1, nodes + 1)) if isinstance(nodes, int) else tuple(sorted(nodes)))
     if not 1 <= len(numbers) <= MOST_NODES or len(set(numbers)) != len(numbers) or min(numbers) < 1:
@@ -161,6 +168,7 @@ def set_up(
         settings=settings,
         surroundings=surroundings,
         check=None if check is None else tuple(check),
+        holders=holders,
         again=again,
     )
 
@@ -202,11 +210,16 @@ class _Judge:
         self.measures = Measures()
         self.records: list[trace.Record] | None = [] if keeps_trace else None
         wanted = checkers.names_for(setup.kind.guarantees) if setup.check is None else setup.check
+        if setup.holders and setup.check is None:
+            wanted += bodies.NAMES
         calm_ns = 0 if setup.plan.healed_ns is None else setup.until_ns - setup.plan.healed_ns
         if setup.check is None and calm_ns < SHORTEST_CALM_NS:
-            wanted = tuple(name for name in wanted if name not in checkers.FINAL)
+            wanted = tuple(name for name in wanted if name not in checkers.FINAL and name != bodies.BodyWorks.name)
         has_authority = Guarantee.ONE_AT_A_TIME in setup.kind.guarantees
-        self._checkers: list[Checker] = checkers.make(wanted, setup.plan.converging, has_authority=has_authority)
+        of_bodies = [name for name in wanted if setup.holders and name in bodies.NAMES]
+        of_electors = [name for name in wanted if name not in of_bodies]
+        self._checkers: list[Checker] = checkers.make(of_electors, setup.plan.converging, has_authority=has_authority)
+        self._checkers += bodies.make(of_bodies, setup.plan.converging)
 
     def observe(self, record: trace.Record) -> None:
         if self.records is not None:
@@ -257,6 +270,8 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
         weighs=weighs,
     )
     nemesis = Nemesis(world, News(world))
+    if setup.holders:
+        nemesis.ask = Holders(world, setup.plan.healed_ns).ask
     world.start()
     for stroke in setup.plan.strokes:
         nemesis.at(stroke.at_ns, stroke.fault)
