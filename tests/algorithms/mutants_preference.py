@@ -1,0 +1,129 @@
+"""Preference with one rule taken away at a time, each with the check that sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tenure.algorithms.preference import Preference, Role, Stands
+from tenure.core.elector import WishRefused
+from tenure.core.events import Asked, NodeId
+from tests.algorithms import preferring
+from tests.algorithms.appointed import Stubborn
+
+
+class Mutant(NamedTuple):
+    """What stands in the place of a rule, and the check that notices."""
+
+    attribute: str
+    instead: Any
+    check: Callable[[], str]
+
+    @property
+    def name(self) -> str:
+        return str(self.instead.__name__)
+
+
+def over_seeds(check: Callable[[int], str]) -> Callable[[], str]:
+    """The check on ten seeds: the first objection."""
+
+    def judged() -> str:
+        return next(filter(None, (check(seed) for seed in range(10))), "")
+
+    judged.__name__ = check.__name__
+    return judged
+
+
+def refused() -> str:
+    """What is refused is not asked again soon."""
+    return preferring.what_is_refused_is_not_asked_again_soon(Stubborn)
+
+
+def no_delay(self: Preference, peer: NodeId) -> int:
+    """Who is better is so at once."""
+    return self._better_since_ns[peer]
+
+
+def leadership_without_delay(self: Preference, peer: NodeId) -> int:
+    """How long the leader has led is nothing to those who were better before."""
+    return self._better_since_ns[peer] + self.settings.delay_ns
+
+
+def suspicion_forgotten(self: Preference, peer: NodeId) -> None:
+    """A preferred node that is suspected is waited for."""
+    del self, peer
+
+
+def new_life_goes_on(self: Preference, sender: NodeId, stands: Stands) -> None:
+    """Who comes back is taken for who was there."""
+    if sender in self.members:
+        self.told[sender] = stands
+
+
+def first_come(self: Preference, now_ns: int) -> NodeId | None:
+    """Whoever has been better for long enough will do."""
+    if self._leads_since_ns is None:
+        return None
+    ripe = [peer for peer in self._better_since_ns if now_ns >= self._ripe_ns(peer)]
+    return min(ripe, default=None)
+
+
+def compared_by(better: Callable[[Preference, NodeId, Stands], bool]) -> Callable[[Preference, int], None]:
+    """The product's comparison with another order."""
+
+    def compare(self: Preference, now_ns: int) -> None:
+        above = {peer for peer, stands in self.told.items() if better(self, peer, stands)} - self.suspects
+        self._better_since_ns = {peer: self._better_since_ns.get(peer, now_ns) for peer in sorted(above)}
+        if not self._leads(now_ns):
+            self._leads_since_ns, self.role = None, Role.FOLLOWING
+        elif self._leads_since_ns is None:
+            self._leads_since_ns, self._asks_ns = now_ns, 0
+
+    compare.__name__ = better.__name__
+    return compare
+
+
+@compared_by
+def priority_before_freshness(self: Preference, peer: NodeId, stands: Stands) -> bool:
+    """What the operator likes goes before what would be lost."""
+    del peer
+    mine, theirs = self.rating, stands.rating
+    return (theirs.eligible, theirs.priority, theirs.freshness) > (mine.eligible, mine.priority, mine.freshness)
+
+
+@compared_by
+def eligibility_ignored(self: Preference, peer: NodeId, stands: Stands) -> bool:
+    """Whoever was elected may lead."""
+    del peer
+    return (stands.rating.freshness, stands.rating.priority) > (self.rating.freshness, self.rating.priority)
+
+
+@compared_by
+def number_deposes(self: Preference, peer: NodeId, stands: Stands) -> bool:
+    """Of equals the greater number takes over."""
+    return (stands.rating, peer) > (self.rating, self.me)
+
+
+def asks_on(self: Preference, preferred: NodeId, now_ns: int) -> None:
+    """What was refused is asked again at the next event."""
+    del now_ns
+    try:
+        self._give(Asked(preferred), 0)
+    except WishRefused:
+        return
+
+
+_flapping = over_seeds(preferring.flapping_changes_nothing)
+_ineligible = over_seeds(preferring.an_ineligible_leader_gives_way)
+MUTANTS = (
+    Mutant("_ripe_ns", no_delay, _flapping),
+    Mutant("_ripe_ns", no_delay, over_seeds(preferring.takeover_happens_once_and_in_time)),
+    Mutant("_ripe_ns", leadership_without_delay, over_seeds(preferring.a_new_leadership_begins_the_delay_anew)),
+    Mutant("_suspect", suspicion_forgotten, _flapping),
+    Mutant("_hear", new_life_goes_on, over_seeds(preferring.blinking_changes_nothing)),
+    Mutant("_preferred", first_come, _ineligible),
+    Mutant("_compare", priority_before_freshness, over_seeds(preferring.freshness_beats_priority)),
+    Mutant("_compare", eligibility_ignored, _ineligible),
+    Mutant("_compare", number_deposes, over_seeds(preferring.the_number_alone_deposes_nobody)),
+    Mutant("_yield", asks_on, refused),
+)

@@ -1,0 +1,211 @@
+"""Groups that prefer, and what must hold of them, each under its own name: the figures of preference.
+
+A check gives what is wrong in a few words, or nothing. Each is judged on the product by `test_preference`, and has
+mutants that it catches in `mutants_preference`.
+"""
+
+from __future__ import annotations
+
+import random
+
+from tenure.algorithms.preference import Preference, Settings
+from tenure.core.elector import Elector
+from tenure.core.events import NodeId, Rated, Rating, Received, Suspected, Trusted
+from tests.algorithms.appointed import Appoint, Appointed
+from tests.algorithms.network import MS, Network, World
+
+DELAY_MS = 1_000
+SLOWEST_MS = 10
+"""A message takes so long at most."""
+SETTINGS = Settings(delay_ns=DELAY_MS * MS, tell_every_ns=200 * MS, retry_ns=5_000 * MS)
+WORLD = World(delay_ms=(1, SLOWEST_MS), detect_ms=(20, 60))
+QUIET_MS = 6 * DELAY_MS
+"""Longer than it takes a group of five to come to rest."""
+
+
+class Group:
+    """Five nodes around an elector that obeys; node 1 was appointed and leads."""
+
+    def __init__(
+        self, ratings: dict[NodeId, Rating], *, inner: type[Elector] = Appointed, seed: int = 0, nodes: int = 5
+    ) -> None:
+        settings = Settings(
+            ratings=ratings,
+            delay_ns=SETTINGS.delay_ns,
+            tell_every_ns=SETTINGS.tell_every_ns,
+            retry_ns=SETTINGS.retry_ns,
+        )
+        self.net = Network(Preference.over(inner), range(1, nodes + 1), settings=settings, world=WORLD, seed=seed)
+        self.net.start()
+        self.appoint(1)
+
+    def appoint(self, leader: NodeId) -> None:
+        """Let this one lead: everybody is told so at once, by somebody else."""
+        term = 1 + max(elector.term for elector in self.net.living.values())
+        for node in sorted(self.net.living):
+            self.net.give(node, Received(node % len(self.net.members) + 1, Appoint(leader, term)))
+
+    def run(self, for_ms: int) -> None:
+        """Let so much time pass."""
+        self.net.run(self.net.now_ns // MS + for_ms)
+
+    def rate(self, node: NodeId, rating: Rating) -> None:
+        """The node stands like this from now on."""
+        self.net.give(node, Rated(rating))
+
+    def flap(self, node: NodeId, down_ms: int) -> None:
+        """All others suspect the node, and trust it again after so long."""
+        for event in (Suspected(node), Trusted(node)):
+            for other in sorted(self.net.living.keys() - {node}):
+                self.net.give(other, event)
+            self.run(down_ms if isinstance(event, Suspected) else 0)
+
+    @property
+    def leader(self) -> NodeId | None:
+        """Whom all recognise; None where they do not agree."""
+        leaders = set(self.net.leaders.values())
+        return next(iter(leaders)) if len(leaders) == 1 else None
+
+    def led(self) -> list[NodeId]:
+        """Who began to recognise itself, in order."""
+        return [node for _, node, leader in self.net.history if leader == node]
+
+
+def schedule(ratings: dict[NodeId, Rating], seed: int) -> Group:
+    """A group in which nodes flap, crash, come back and are rated up and down for a while, and which comes to rest.
+
+    `ratings` are those in the end: who comes back has them, and who was rated in between is rated back.
+    """
+    chance, group = random.Random(seed), Group(ratings, seed=seed)
+    net = group.net
+    for _ in range(8):
+        group.run(int(chance.random() * 2 * DELAY_MS))
+        node = 1 + int(chance.random() * 5)
+        match int(chance.random() * 4):
+            case 0 if node in net.living:
+                group.flap(node, int(chance.random() * 100))
+            case 1 if len(net.living) > 3 and node in net.living and node != group.leader:
+                net.crash(node)
+            case 2 if node not in net.living:
+                net.start(node)
+                net.give(node, Received(node % 5 + 1, Appoint(group.net.leaders[min(net.living)] or 1, 10**6)))
+            case 3 if node in net.living:
+                group.rate(node, Rating(freshness=int(chance.random() * 3), priority=int(chance.random() * 3)))
+            case _:
+                ...
+    for node in sorted(net.members - net.living.keys()):
+        net.start(node)
+    for node in sorted(net.living):
+        group.rate(node, ratings.get(node, Rating()))
+    group.appoint(1 + int(chance.random() * 5))
+    group.run(QUIET_MS)
+    return group
+
+
+# What must hold
+
+
+def best(ratings: dict[NodeId, Rating]) -> Rating:
+    """The greatest rating of the five."""
+    return max(ratings.get(node, Rating()) for node in range(1, 6))
+
+
+def nobody_better_is_left(ratings: dict[NodeId, Rating], seed: int) -> str:
+    """Eligibility before freshness before priority: who leads in the end stands as high as anybody."""
+    group = schedule(ratings, seed)
+    if group.leader is None:
+        return f"they recognise {group.net.leaders}"
+    rating = ratings.get(group.leader, Rating())
+    return "" if rating == best(ratings) else f"node {group.leader} leads with {rating}"
+
+
+def priority_does_no_harm(ratings: dict[NodeId, Rating], seed: int, node: NodeId) -> str:
+    """Raising a node's priority never makes it less likely to lead: what it led it leads."""
+    stands = ratings.get(node, Rating())
+    raised = {**ratings, node: Rating(stands.eligible, stands.freshness, stands.priority + 1)}
+    if schedule(ratings, seed).leader == node and schedule(raised, seed).leader != node:
+        return f"node {node} led, and with more priority node {schedule(raised, seed).leader} does"
+    return ""
+
+
+def freshness_beats_priority(seed: int) -> str:
+    """In every schedule: node 4 is the freshest, node 5 has all the priority."""
+    group = schedule({4: Rating(freshness=2), 5: Rating(freshness=1, priority=99)}, seed)
+    return "" if group.leader == 4 else f"they recognise {group.net.leaders}"
+
+
+def an_ineligible_leader_gives_way(seed: int) -> str:
+    """To any that may lead, even if it is the freshest and has the priority."""
+    group = Group({1: Rating(eligible=False, freshness=9, priority=9)}, seed=seed)
+    group.run(QUIET_MS)
+    return "" if group.leader == 5 else f"they recognise {group.net.leaders}"
+
+
+def takeover_happens_once_and_in_time(seed: int) -> str:
+    """Within the delay and two round trips from when it was rated, and not before the delay has passed."""
+    group = Group({}, seed=seed)
+    group.run(3 * DELAY_MS)
+    since_ns = group.net.now_ns
+    group.rate(3, Rating(priority=1))
+    group.run(QUIET_MS)
+    took = [(at_ns - since_ns) / MS for at_ns, node, leader in group.net.history if leader == node and at_ns > since_ns]
+    if len(took) != 1 or group.leader != 3:
+        return f"{len(took)} changes, and they recognise {group.net.leaders}"
+    return "" if DELAY_MS < took[0] <= DELAY_MS + 4 * SLOWEST_MS else f"it took {took[0]} ms"
+
+
+def flapping_changes_nothing(seed: int) -> str:
+    """A preferred node that is suspected, crashes or is rated down faster than the delay deposes nobody: hazard C25."""
+    chance, group = random.Random(seed), Group({5: Rating(priority=9)}, seed=seed)
+    for _ in range(12):
+        group.run(int(chance.random() * 0.7 * DELAY_MS))
+        match int(chance.random() * 3):
+            case 0:
+                group.flap(5, int(chance.random() * 100))
+            case 1:  # back before anybody notices
+                group.net.crash(5)
+                group.net.start(5)
+                group.net.give(5, Received(1, Appoint(1, 10**6)))
+            case _:
+                group.rate(5, Rating())
+                group.run(SLOWEST_MS * 2)
+                group.rate(5, Rating(priority=9))
+    return "" if group.led() == [1] else f"{group.led()} have led"
+
+
+def blinking_changes_nothing(seed: int) -> str:
+    """A preferred node that is back each time before anybody suspects it deposes nobody: its lives are not one."""
+    group = Group({5: Rating(priority=9)}, seed=seed)
+    for _ in range(8):
+        group.run(DELAY_MS * 7 // 10)
+        group.net.crash(5)
+        group.net.start(5)
+        group.net.give(5, Received(1, Appoint(1, 10**6)))
+    return "" if group.led() == [1] else f"{group.led()} have led"
+
+
+def the_number_alone_deposes_nobody(seed: int) -> str:
+    """All are rated alike: who was appointed leads on."""
+    group = Group({}, seed=seed)
+    group.run(QUIET_MS)
+    return "" if group.led() == [1] else f"{group.led()} have led"
+
+
+def a_new_leadership_begins_the_delay_anew(seed: int) -> str:
+    """Node 5 leads by preference; when another is appointed all the same, that one leads for the delay at least."""
+    group = Group({5: Rating(priority=9)}, seed=seed)
+    group.run(QUIET_MS)
+    if group.leader != 5:
+        return f"they recognise {group.net.leaders}"
+    group.appoint(2)
+    group.run(DELAY_MS - 1)
+    return "" if group.leader == 2 else f"they recognise {group.net.leaders}"
+
+
+def what_is_refused_is_not_asked_again_soon(inner: type[Elector]) -> str:
+    """The elector inside refuses: one wish in `retry_ns`, and the leader leads on."""
+    group = Group({5: Rating(priority=9)}, inner=inner)
+    group.run(3 * SETTINGS.retry_ns // MS)
+    given = group.net.living[1].inner.given  # type: ignore[attr-defined]  # a Preference has one, of a class made for tests
+    asked = [event for event in given if type(event).__name__ == "Asked"]
+    return "" if len(asked) in {2, 3} and group.leader == 1 else f"it was asked {len(asked)} times"

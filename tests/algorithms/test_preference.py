@@ -1,0 +1,202 @@
+"""Preference: its figures as properties over schedules, its order, and what it does around real leases."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tenure import trace
+from tenure.algorithms.bully import Bully
+from tenure.algorithms.majority_lease import MajorityLease
+from tenure.algorithms.preference import Preference, Settings, Stands
+from tenure.core.elector import DutyBroken, WishRefused
+from tenure.core.events import Asked, Joined, Left, Rated, Rating, Received, Started, Suspected, Trusted, Woke
+from tenure.durations import NS_PER_S
+from tenure.simulator import simulate
+from tenure.simulator.scenario import parse_script
+from tests.algorithms import preferring
+from tests.algorithms.appointed import Appoint, Appointed, Licensed, Stubborn
+from tests.algorithms.mutants_preference import MUTANTS, Mutant
+
+LEASED = Preference.over(MajorityLease.over(Bully))
+DELAY_NS = Settings().delay_ns
+ratings = st.builds(Rating, st.booleans(), st.integers(0, 2), st.integers(0, 2))
+groups = st.fixed_dictionaries(dict.fromkeys(range(1, 6), ratings))
+property_settings = settings(max_examples=40, deadline=None, database=None)
+
+
+# The figures
+
+
+@given(given_ratings=groups, seed=st.integers(0, 10**6), node=st.integers(1, 5))
+@property_settings
+def test_raising_a_nodes_priority_never_makes_it_less_likely_to_lead(
+    given_ratings: dict[int, Rating], seed: int, node: int
+) -> None:
+    """What it led in a schedule it leads with more priority too."""
+    assert preferring.priority_does_no_harm(given_ratings, seed, node) == ""
+
+
+@given(seed=st.integers(0, 10**6))
+@property_settings
+def test_freshness_beats_priority_in_every_schedule(seed: int) -> None:
+    """However nodes flap, crash and are rated in between."""
+    assert preferring.freshness_beats_priority(seed) == ""
+
+
+@given(seed=st.integers(0, 10**6))
+@property_settings
+def test_takeover_happens_once_within_the_delay_and_two_round_trips(seed: int) -> None:
+    """And not before the delay has passed."""
+    assert preferring.takeover_happens_once_and_in_time(seed) == ""
+
+
+@given(seed=st.integers(0, 10**6))
+@property_settings
+def test_a_node_that_flaps_faster_than_the_delay_causes_no_change_of_leader(seed: int) -> None:
+    """Suspected and trusted, crashed and back, rated down and up."""
+    assert preferring.flapping_changes_nothing(seed) == ""
+
+
+@given(given_ratings=groups, seed=st.integers(0, 10**6))
+@property_settings
+def test_in_the_end_nobody_better_is_left(given_ratings: dict[int, Rating], seed: int) -> None:
+    """Eligibility before freshness before priority."""
+    assert preferring.nobody_better_is_left(given_ratings, seed) == ""
+
+
+# Mutants
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.name} -> {m.check.__name__}")
+def test_a_mutant_is_caught(mutant: Mutant) -> None:
+    """Without the rule its check objects; with the rule it does not."""
+    with patch.object(Preference, mutant.attribute, mutant.instead):
+        assert mutant.check()
+    assert mutant.check() == ""
+
+
+# One node
+
+
+def leading(inner: type[Appointed] = Appointed) -> Preference:
+    """Node 1 of three, which leads, and has heard of 3 that it is better."""
+    node = Preference.over(inner)(1, (1, 2, 3), random.Random(1))
+    node.handle(Started(), 0)
+    node.handle(Received(2, Appoint(1, 1)), 0)
+    node.handle(Received(3, Stands(7, 1, Rating(priority=1))), 0)
+    return node
+
+
+@pytest.mark.parametrize("inner", [Appointed, Licensed])
+def test_the_leader_hands_over_when_the_delay_has_passed(inner: type[Appointed]) -> None:
+    """By a wish to the elector inside; whoever leads by authority leads while it has that."""
+    node = leading(inner)
+    assert node.wake_ns <= DELAY_NS
+    node.handle(Woke(), DELAY_NS - 1)
+    assert node.leader == 1
+    node.handle(Woke(), DELAY_NS)
+    assert node.leader == 3
+    assert isinstance(node.inner, Appointed)
+    assert Asked(3) in node.inner.given
+
+
+def test_who_is_recognised_without_authority_hands_nothing_over() -> None:
+    """Where the elector inside gives authority, that is what leading means."""
+    node = leading(Licensed)
+    assert isinstance(node.inner, Licensed)
+    node.inner.pending = Appoint(2, 2)
+    node.handle(Trusted(2), 1)
+    node.handle(Woke(), DELAY_NS)
+    assert Asked(3) not in node.inner.given
+
+
+@pytest.mark.parametrize(
+    "event", [Suspected(3), Left(3), Received(3, Stands(7, 2, Rating())), Rated(Rating(priority=1))]
+)
+def test_what_ends_a_preference(event: Suspected | Left | Received | Rated) -> None:
+    """The node is not seen, or gone, or no better any more."""
+    node = leading()
+    node.handle(event, DELAY_NS - 1)
+    node.handle(Woke(), 2 * DELAY_NS)
+    assert node.leader == 1
+
+
+def test_a_late_word_does_not_count() -> None:
+    """Of two from one life the one with the greater number does."""
+    node = leading()
+    node.handle(Received(3, Stands(7, 3, Rating())), 1)
+    node.handle(Received(3, Stands(7, 2, Rating(priority=1))), 2)
+    node.handle(Woke(), 2 * DELAY_NS)
+    assert node.leader == 1
+
+
+def test_a_new_member_is_told_and_counts_once_it_has_told() -> None:
+    """A stranger does not."""
+    node = leading()
+    node.handle(Received(4, Stands(4, 1, Rating(freshness=1))), 1)
+    assert 4 not in node.told
+    assert 4 in [getattr(effect, "to", None) for effect in node.handle(Joined(4), 2)]
+    node.handle(Received(4, Stands(4, 1, Rating(freshness=1))), 3)
+    node.handle(Woke(), DELAY_NS + 3)
+    assert node.leader == 4
+
+
+def test_a_rating_is_refused_where_nobody_is_preferred() -> None:
+    """And comes after Started, like everything."""
+    bully = Bully(1, (1, 2), random.Random(1))
+    bully.handle(Started(), 0)
+    with pytest.raises(WishRefused, match=r"put Preference around it, as in bully\+preference"):
+        bully.handle(Rated(Rating()), 1)
+    with pytest.raises(DutyBroken):
+        Preference.over(Bully)(1, (1, 2), random.Random(1)).handle(Rated(Rating()), 0)
+
+
+def test_a_wish_that_was_refused_rests() -> None:
+    """One in `retry_ns`."""
+    assert preferring.what_is_refused_is_not_asked_again_soon(Stubborn) == ""
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: Settings(delay_ns=0), "one nanosecond at least"),
+        (lambda: Settings(delay_ns=3, tell_every_ns=2), "make it 2"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(make: Callable[[], Settings], why: str) -> None:
+    """With what to do about it."""
+    with pytest.raises(ValueError, match=why):
+        make()
+
+
+# Around real leases
+
+
+def held(script: str, seed: int) -> list[int]:
+    """Who held, one entry for each tenure, where node 2 is preferred; two never hold at once."""
+    preferring_2 = Settings(ratings={2: Rating(priority=1)}, delay_ns=8 * NS_PER_S, tell_every_ns=2 * NS_PER_S)
+    run = simulate(LEASED, scenario=parse_script(script), seed=seed, settings=preferring_2)
+    assert run.violations == []
+    assert run.measures.overlap_ns == 0
+    assert run.trace is not None
+    tenures = dict.fromkeys((r.node, r.token) for r in run.trace.records if isinstance(r, trace.Held))
+    return [node for node, _ in tenures]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_lease_is_handed_to_the_preferred_node_once(seed: int) -> None:
+    """The greatest is elected and leased; after the delay node 2 holds, and goes on holding."""
+    assert held("detector told\nnodes 1 2 3\nuntil 60s", seed) == [3, 2]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_preferred_node_that_crashes_again_and_again_deposes_nobody(seed: int) -> None:
+    """It is back for less than the delay each time: hazard C25."""
+    flaps = "".join(f"at {at}s crash 2\nat {at + 2}s restart 2\n" for at in range(4, 58, 6))
+    assert held(f"detector told\nnodes 1 2 3\nuntil 62s\n{flaps}", seed) == [3]
