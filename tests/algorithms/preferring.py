@@ -60,6 +60,13 @@ class Group:
                 self.net.give(other, event)
             self.run(down_ms if isinstance(event, Suspected) else 0)
 
+    def revive(self, node: NodeId) -> None:
+        """A new life, which is told at once who leads."""
+        latest = max((elector for elector in self.net.living.values()), key=lambda elector: elector.term)
+        self.net.start(node)
+        if latest.leader is not None:
+            self.net.give(node, Received(latest.me, Appoint(latest.leader, latest.term)))
+
     @property
     def leader(self) -> NodeId | None:
         """Whom all recognise; None where they do not agree."""
@@ -87,14 +94,13 @@ def schedule(ratings: dict[NodeId, Rating], seed: int) -> Group:
             case 1 if len(net.living) > 3 and node in net.living and node != group.leader:
                 net.crash(node)
             case 2 if node not in net.living:
-                net.start(node)
-                net.give(node, Received(node % 5 + 1, Appoint(group.net.leaders[min(net.living)] or 1, 10**6)))
+                group.revive(node)
             case 3 if node in net.living:
                 group.rate(node, Rating(freshness=int(chance.random() * 3), priority=int(chance.random() * 3)))
             case _:
                 ...
     for node in sorted(net.members - net.living.keys()):
-        net.start(node)
+        group.revive(node)
     for node in sorted(net.living):
         group.rate(node, ratings.get(node, Rating()))
     group.appoint(1 + int(chance.random() * 5))
@@ -164,8 +170,7 @@ def flapping_changes_nothing(seed: int) -> str:
                 group.flap(5, int(chance.random() * 100))
             case 1:  # back before anybody notices
                 group.net.crash(5)
-                group.net.start(5)
-                group.net.give(5, Received(1, Appoint(1, 10**6)))
+                group.revive(5)
             case _:
                 group.rate(5, Rating())
                 group.run(SLOWEST_MS * 2)
@@ -179,8 +184,7 @@ def blinking_changes_nothing(seed: int) -> str:
     for _ in range(8):
         group.run(DELAY_MS * 7 // 10)
         group.net.crash(5)
-        group.net.start(5)
-        group.net.give(5, Received(1, Appoint(1, 10**6)))
+        group.revive(5)
     return "" if group.led() == [1] else f"{group.led()} have led"
 
 
