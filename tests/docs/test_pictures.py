@@ -1,4 +1,4 @@
-"""The pictures on the pages are what the simulator draws of the scripts beside them, and what the scripts expect is so."""
+"""The pictures on the pages are what the simulator draws of the scripts beside them; what scripts expect is so."""
 
 from __future__ import annotations
 
