@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,7 +117,8 @@ def command(  # noqa: PLR0917  click hands options by name
     reports: list[Report] = []
     for algorithm in wanted:
         started_s = time.monotonic()
-        with Progress(algorithm, seeds, "seeds", is_quiet=is_quiet()) as progress:
+        counted: list[int] = [0]
+        with Progress(algorithm, seeds, "seeds", is_quiet=is_quiet()) as progress, _said(counted, seeds, algorithm):
             done = hunt(
                 algorithm,
                 range(first, first + seeds),
@@ -126,7 +128,7 @@ def command(  # noqa: PLR0917  click hands options by name
                 detector=detector,
                 check=checks or None,
                 workers=workers,
-                progress=_stoppable(progress),
+                progress=_counting(counted, progress),
             )
         took_s = time.monotonic() - started_s
         reports.append(_report(done, took_s, schedule))
@@ -141,8 +143,22 @@ def command(  # noqa: PLR0917  click hands options by name
     _judge(reports)
 
 
-def _stoppable(progress: Progress) -> Callable[[Tally], None]:
-    return lambda tally: progress.tell(tally.runs)
+def _counting(counted: list[int], progress: Progress) -> Callable[[Tally], None]:
+    def tell(tally: Tally) -> None:
+        counted[0] = tally.runs
+        progress.tell(tally.runs)
+
+    return tell
+
+
+@contextlib.contextmanager
+def _said(counted: list[int], seeds: int, algorithm: str) -> Iterator[None]:
+    """Say how far a hunt had come that somebody ends."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        exits.say(f"stopped after {counted[0]} of {seeds} seeds of {algorithm}; none of them violates anything")
+        raise
 
 
 def _judge(reports: list[Report]) -> None:

@@ -269,6 +269,8 @@ def draw(
     chance = Random(f"{seed}/plan")
     given = kinds_within(kind) if kinds is None else checked(kinds)
     healed_ns = until_ns * 2 // 3
+    if not given:  # a calm run was asked for
+        return Plan((), healed_ns, tuple(sorted(nodes)))
     has_quorum = kind.assumes.partitions
     drawing = Draw(chance, nodes, healed_ns, keeps_majority=has_quorum)
     if len(nodes) < 2:  # noqa: PLR2004  alone, there is nobody to be cut from
