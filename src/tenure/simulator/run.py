@@ -272,15 +272,15 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
     nemesis = Nemesis(world, News(world))
     if setup.holders:
         nemesis.ask = Holders(world, setup.plan.healed_ns).ask
-    world.start()
-    for stroke in setup.plan.strokes:
-        nemesis.at(stroke.at_ns, stroke.fault)
-    for expected in setup.expectations:
-        world.call_at(expected.at_ns, _expect, (world, judge, expected))
-    if setup.plan.healed_ns is not None:
-        healed = trace.Phase(setup.plan.healed_ns, "healed", setup.plan.converging)
-        world.call_at(setup.plan.healed_ns, world.tell, healed)
     try:
+        world.start()
+        for stroke in setup.plan.strokes:
+            nemesis.at(stroke.at_ns, stroke.fault)
+        for expected in setup.expectations:
+            world.call_at(expected.at_ns, _expect, (world, judge, expected))
+        if setup.plan.healed_ns is not None:
+            healed = trace.Phase(setup.plan.healed_ns, "healed", setup.plan.converging)
+            world.call_at(setup.plan.healed_ns, world.tell, healed)
         world.run(setup.until_ns)
     except RanAway as error:
         judge.object("bounded-messages", world.now_ns, str(error))
