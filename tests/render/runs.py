@@ -9,6 +9,7 @@ from tenure.trace import (
     Became,
     Began,
     Clock,
+    Closed,
     Crashed,
     Cut,
     Dropped,
@@ -16,14 +17,20 @@ from tenure.trace import (
     Head,
     Held,
     Lost,
+    Opened,
+    Overran,
     Paused,
     Phase,
     Record,
+    Released,
+    Renews,
     Resumed,
     Sent,
     Sided,
+    Stood,
     Struck,
     Suspects,
+    Told,
     Trace,
     Violated,
     Wrote,
@@ -117,7 +124,8 @@ def small() -> Trace:
 
 def split() -> Trace:
     """Five nodes under a lease, cut into 1 2 3 | 4 5 from 1 s to 2.8 s: nodes 3 and 5 lead at once from 1.8 to 2.95 s,
-    while their tenures, 0.3 to 1.3 s and 1.9 to 3.3 s, never meet. Node 1 pauses, and leaves in the end.
+    while their tenures, 0.3 to 1.3 s and 1.9 to 3.3 s, never meet. The body of the first is told to stop at 1.1 s and
+    leaves too late, at 1.35 s. Node 1 pauses, and leaves in the end.
     """
     run = Script(5, "bully+lease", 4000)
     run.add(Phase(at_ns=0, name="faults"))
@@ -129,6 +137,15 @@ def split() -> Trace:
     run.add(Wrote(at_ns=ns(290), node=5, kind="Granted", text="token=1"))
     run.add(Held(at_ns=ns(300), node=5, token=1, until_ns=ns(900)))
     run.add(Held(at_ns=ns(700), node=5, token=1, until_ns=ns(1300)))
+    run.add(
+        Stood(at_ns=ns(250), node=5, grace_ns=ns(200), stall_after_ns=ns(500), call_timeout_ns=ns(100)),
+        Opened(at_ns=ns(310), node=5, token=1, until_ns=ns(900), tell_by_ns=ns(700)),
+        Renews(at_ns=ns(500), node=5, token=1, silent_ns=ns(20)),
+        Opened(at_ns=ns(710), node=5, token=1, until_ns=ns(1300), tell_by_ns=ns(1100)),
+        Told(at_ns=ns(1100), node=5, token=1, reason="lost", hard_ns=ns(1280)),
+        Overran(at_ns=ns(1290), node=5, token=1),
+        Closed(at_ns=ns(1350), node=5, token=1),
+    )
     links = [(a, b) for a in (1, 2, 3) for b in (4, 5)]
     run.add(Struck(at_ns=ns(1000), text="cut 1 2 3 | 4 5"))
     run.add(Cut(at_ns=ns(1000), links=(*links, *((b, a) for a, b in links))))
@@ -149,6 +166,8 @@ def split() -> Trace:
     run.add(Sided(at_ns=ns(2900), node=5, side="steps down", sees=(4, 5), why="it is the smaller side"))
     run.be(2900, 4, "following", 3, 2)
     run.be(2950, 5, "following", 3, 2)
+    run.add(Opened(at_ns=ns(1910), node=3, token=2, until_ns=ns(3300), tell_by_ns=ns(3100)))
+    run.add(Closed(at_ns=ns(3250), node=3, token=2), Released(at_ns=ns(3260), node=3, token=2))
     run.add(Clock(at_ns=ns(3000), node=4, ppm=200), Lost(at_ns=ns(3300), node=3, token=2, why="resigned"))
     run.add(Cut(at_ns=ns(3300), links=((3, 1), (1, 3), (2, 5))), Cut(at_ns=ns(3600), links=()))
     run.add(Gone(at_ns=ns(3700), node=1))

@@ -12,7 +12,7 @@ from tenure.durations import NEVER_NS
 from tenure.render.spacetime.cuts import describe, groups
 from tenure.render.spacetime.history import end_of, history, together
 from tenure.render.spacetime.spans import Authority, Stance, Together, stance
-from tenure.trace import Became, Began, Crashed, Head, Held, Lost, Record, Trace
+from tenure.trace import Became, Began, Closed, Crashed, Head, Held, Lost, Opened, Record, Trace
 from tests.render import runs
 from tests.render.runs import ns
 
@@ -63,6 +63,20 @@ def test_a_tenure_lasts_until_its_last_deadline_its_end_or_a_crash() -> None:
         (2, 60, 65, "resigned"),
         (3, 70, 80, "crashed"),
     ]
+
+
+def test_a_body_works_until_told_and_leaves_perhaps_too_late() -> None:
+    """Renewals change nothing; the part after it was told is another span, which may outlast the tenure."""
+    run = history(runs.split())
+    bodies = [(one.node, one.token, one.told, one.from_ns / runs.MS, one.to_ns / runs.MS) for one in run.bodies]
+    assert bodies == [(5, 1, False, 310, 1100), (5, 1, True, 1100, 1350), (3, 2, False, 1910, 3250)]
+    crashed = trace_of(
+        Began(at_ns=0, node=1, life=1),
+        Opened(at_ns=ns(10), node=1, token=1, until_ns=ns(90), tell_by_ns=ns(80)),
+        Crashed(at_ns=ns(20), node=1),
+        Closed(at_ns=ns(30), node=1, token=1),
+    )
+    assert [one.to_ns for one in history(crashed).bodies] == [ns(20)]
 
 
 def test_a_pause_changes_neither_belief_nor_role() -> None:

@@ -178,6 +178,15 @@ def test_tenures_gaps_and_overlaps() -> None:
     assert {"200 ms", "3 and 5 at once for 1.15 s", "nobody for 600 ms"} <= set(words(root))
 
 
+def test_bodies_stand_under_their_tenures() -> None:
+    """So that one that outlasts its tenure is seen to; who runs on beyond the last instant is marked."""
+    root = parsed(svg(runs.split()))
+    bars = [(round(a), round(b)) for a, b in map(xs, of_class(root, "body"))]
+    assert bars == [(round(x_of(a, 4000)), round(x_of(b, 4000))) for a, b in ((310, 1100), (1100, 1350), (1910, 3250))]
+    assert len(of_class(root, "body", "told")) == 1
+    assert {"runs on", "its work; then told to stop"} <= set(words(root))
+
+
 def test_a_short_gap_has_its_length_below_it() -> None:
     """Where there is no room inside, the words stand under the track."""
     root = parsed(svg(runs.many()))

@@ -13,6 +13,7 @@ from tenure.durations import NEVER_NS
 from tenure.render.spacetime.cuts import describe, groups
 from tenure.render.spacetime.spans import (
     Authority,
+    Body,
     End,
     History,
     Letter,
@@ -31,12 +32,15 @@ from tenure.trace import (
     Became,
     Began,
     Clock,
+    Closed,
     Crashed,
     Cut,
     Dropped,
     Gone,
     Held,
     Lost,
+    Opened,
+    Overran,
     Paused,
     Phase,
     Record,
@@ -45,6 +49,7 @@ from tenure.trace import (
     Sided,
     Struck,
     Suspects,
+    Told,
     Trace,
     Violated,
 )
@@ -87,6 +92,7 @@ class _Node(msgspec.Struct, kw_only=True):
 
     life: Life | None = None
     rank: Rank | None = None
+    bodies: dict[int, Body] = msgspec.field(default_factory=dict)
     tenures: dict[int, Authority] = msgspec.field(default_factory=dict)
 
 
@@ -103,6 +109,7 @@ class _Reader:
             lives=[],
             ranks=[],
             tenures=[],
+            bodies=[],
             parted=[],
             phases=[],
             marks=[],
@@ -147,6 +154,8 @@ class _Reader:
                 paused = isinstance(record, Paused)
                 self.pause(node, at_ns, step, paused=paused)
                 self.mark(record, step, "paused" if paused else "resumed", "paused" if paused else "goes on", node)
+            case Opened() | Told() | Overran() | Closed():
+                self.work(record, step)
             case _:
                 self.take_other(step, record)
 
@@ -203,8 +212,11 @@ class _Reader:
         for tenure in lane.tenures.values():
             if at_ns < tenure.to_ns:
                 tenure.to_ns, tenure.ending = at_ns, ending
+        for body in lane.bodies.values():
+            body.to_ns = min(body.to_ns, at_ns)
         lane.life, lane.rank = None, None
         lane.tenures.clear()
+        lane.bodies.clear()
 
     def pause(self, node: NodeId, at_ns: int, step: int, *, paused: bool) -> None:
         """A node that stands still goes on in the same life; what it believes, it believes still."""
@@ -247,6 +259,25 @@ class _Reader:
         lane.tenures[record.token] = tenure
         self.history.tenures.append(tenure)
 
+    def work(self, record: Opened | Told | Overran | Closed, step: int) -> None:
+        """The body of a tenure begins, is told to stop, runs on for too long, or leaves."""
+        lane = self.node(record.node)
+        body = lane.bodies.get(record.token)
+        is_told = isinstance(record, Told)
+        if isinstance(record, Overran):
+            self.mark(record, step, "overran", "runs on", record.node)
+        elif isinstance(record, Closed):
+            if body is not None:
+                body.to_ns = record.at_ns
+        elif body is None or body.told != is_told:
+            if body is not None:
+                body.to_ns = record.at_ns
+            body = Body(
+                from_ns=record.at_ns, to_ns=self.end_ns, step=step, node=record.node, token=record.token, told=is_told
+            )
+            lane.bodies[record.token] = body
+            self.history.bodies.append(body)
+
     def cut(self, record: Cut, step: int) -> None:
         for parted in self.history.parted[-1:]:
             parted.to_ns = min(parted.to_ns, record.at_ns)
@@ -281,6 +312,7 @@ def history(trace: Trace, from_ns: int | None = None, to_ns: int | None = None) 
     found.lives = _within(found.lives, first_ns, last_ns)
     found.ranks = _within(found.ranks, first_ns, last_ns)
     found.tenures = _within(found.tenures, first_ns, last_ns)
+    found.bodies = _within(found.bodies, first_ns, last_ns)
     found.parted = _within(found.parted, first_ns, last_ns)
     found.phases = _within(found.phases, first_ns, last_ns)
     return found

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from tenure.core.events import NodeId
 from tenure.render.spacetime.items import AnyItem, Bar, Line, Mark, Text
-from tenure.render.spacetime.spans import Authority, History, Life, Parted, Rank, Stance
+from tenure.render.spacetime.spans import Authority, Body, History, Life, Parted, Rank, Stance
 from tenure.render.spacetime.spans import Mark as Moment
 from tenure.render.spacetime.words import Instants, clean
 
 SHAPE_OF = {Stance.LEADING: "star", Stance.ELECTING: "triangle", Stance.FOLLOWING: "circle", Stance.OTHER: "square"}
-SHAPES_OF_MOMENTS = {"crashed": "crash", "paused": "pause", "resumed": "resume"}
+SHAPES_OF_MOMENTS = {"overran": "violated", "crashed": "crash", "paused": "pause", "resumed": "resume"}
 """Others have a shape of their own name."""
 HEIGHTS = ((5, 86), (9, 72), (20, 46))
 """Up to so many nodes a lane has so many pixels."""
@@ -54,6 +54,7 @@ def in_lanes(run: History, lanes: Lanes, instants: Instants) -> list[AnyItem]:
     for tenure in run.tenures:
         if tenure.node in lanes.y:
             items += _tenure(tenure, lanes, instants)
+    items += [_body(body, lanes, instants) for body in run.bodies if body.node in lanes.y]
     return items
 
 
@@ -94,6 +95,8 @@ def _rank(rank: Rank, last: Rank | None, pauses: Sequence[Life], lanes: Lanes, i
         look, shape = f"mark {rank.stance}", SHAPE_OF[rank.stance]
         items.append(Mark(t=rank.from_ns, y=y, shape=shape, look=look, title=title, steps=steps))
     if lanes.is_roomy:
+        if leads and "follow" in role:  # an elector around it has not followed it yet
+            role = f"leads ({role})"
         texts = [f"{role} · term {rank.term}", f"term {rank.term}"] if rank.term else [role]
         words = Text(t1=rank.from_ns, t2=rank.to_ns, y=y - 14, texts=texts, look="say role", dx=-5, rank=3)
         if leads:
@@ -134,6 +137,15 @@ def _tenure(tenure: Authority, lanes: Lanes, instants: Instants) -> list[AnyItem
     return items
 
 
+def _body(body: Body, lanes: Lanes, instants: Instants) -> Bar:
+    """A thin bar under that of the tenure, so that it is seen where it outlasts it."""
+    t1, t2, y = body.from_ns, body.to_ns, lanes.y[body.node] + (30 if lanes.is_roomy else 14)
+    does = "was told to stop and leaves" if body.told else "works"
+    title = f"node {body.node}: its body {does}, token {body.token}, from {instants(t1)} to {instants(t2)}"
+    look = "body told" if body.told else "body"
+    return Bar(t1=t1, t2=t2, y=y, height=4 if lanes.is_roomy else 2, look=look, title=title, steps=(body.step,))
+
+
 def _moment(moment: Moment, lanes: Lanes, instants: Instants, *, has_tenures: bool) -> list[AnyItem]:
     """Its shape, and its words: beside the end of a lane, under a lane that goes on."""
     assert moment.node is not None
@@ -147,6 +159,8 @@ def _moment(moment: Moment, lanes: Lanes, instants: Instants, *, has_tenures: bo
         mark = Mark(t=t, y=y, shape=shape, look=f"event {moment.what}", title=title, steps=steps)
         if moment.what == "note":
             mark.y += 9
+        elif moment.what == "overran":
+            mark.y, mark.look = y + (32 if lanes.is_roomy else 14), "violated"
         elif moment.what == "paused":
             mark.dx = 6
         items.append(mark)
@@ -154,8 +168,10 @@ def _moment(moment: Moment, lanes: Lanes, instants: Instants, *, has_tenures: bo
         words = Text(t1=t, t2=t, y=0, texts=[clean(moment.text, 40)], look=f"say {moment.what}", steps=steps)
         if moment.what in {"crashed", "left"}:
             words.rows, words.dx, words.rank, words.size = (y - 14,), 8, 4, 12.5
+        elif moment.what == "overran":
+            words.rows, words.dx, words.rank, words.size = (y + 44, y + 28), 12, 4, 12.5
         else:
-            words.rows, words.dx = (y + (42 if has_tenures else 22),), -4
+            words.rows, words.dx = (y + (45 if has_tenures else 22),), -4
             words.rank = 1 if moment.what == "note" else 4
         items.append(words)
     return items

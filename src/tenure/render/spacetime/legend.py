@@ -64,6 +64,9 @@ def entries(picture: Scene) -> list[Entry]:
         found.append(('<path class="alive" d="M0 0H20"/>' + _shape("left", "event left", 20), "left the group"))
     if run.tenures:
         found.append(('<rect class="tenure" x="2" y="-6" width="34" height="12"/>', "may act, under a token"))
+    if run.bodies:
+        sample = '<rect class="body" x="2" y="-2" width="20" height="4"/><rect class="body told" x="22" y="-2" '
+        found.append((f'{sample}width="14" height="4"/>', "its work; then told to stop"))
     if run.parted:
         hatched = "".join(
             f'<rect class="{look}" x="1" y="-8" width="36" height="16"/>' for look in ("shade", "side s0")

@@ -95,7 +95,8 @@ def _bounded(trace: Trace, from_ns: int | None, to_ns: int | None) -> tuple[Hist
     """The run, cut off where more happens than a picture can show, and what that leaves out."""
     run = history(trace, from_ns, to_ns)
     notes: list[str] = []
-    spans = (*run.lives, *run.ranks, *run.tenures, *run.parted, *run.phases, *run.leading, *run.acting)
+    tracks = (*run.leading, *run.acting)
+    spans = (*run.lives, *run.ranks, *run.tenures, *run.bodies, *run.parted, *run.phases, *tracks)
     starts = sorted([max(span.from_ns, run.from_ns) for span in spans] + [mark.at_ns for mark in run.marks])
     if len(starts) > MOST_CHANGES:
         last_ns = max(starts[MOST_CHANGES], run.from_ns + 1)
@@ -105,7 +106,7 @@ def _bounded(trace: Trace, from_ns: int | None, to_ns: int | None) -> tuple[Hist
             f"the {MOST_CHANGES} that it can show. Choose another window to see the rest."
         )
         run = history(trace, run.from_ns, last_ns)
-        for found in (run.lives, run.marks, run.ranks, run.tenures, run.parted, run.phases):
+        for found in (run.lives, run.marks, run.ranks, run.tenures, run.bodies, run.parted, run.phases):
             del found[MOST_CHANGES:]  # so many may fall into one instant
     if len(run.nodes) > MOST_LANES:
         led = {span.node for span in run.ranks if span.stance is Stance.LEADING} | {span.node for span in run.tenures}

@@ -59,6 +59,14 @@ class Authority(Span, kw_only=True):
     ending: str = ""
 
 
+class Body(Span, kw_only=True):
+    """The work that a node does while it may act; `told`: it was told to stop, and has not left yet."""
+
+    node: NodeId
+    token: int
+    told: bool = False
+
+
 class Together(Span, kw_only=True):
     """Just these nodes did the same at once: none is a gap, two or more an overlap."""
 
@@ -84,7 +92,7 @@ class Mark(msgspec.Struct, kw_only=True):
     at_ns: int
     step: int
     what: str
-    """"began", "crashed", "left", "paused", "resumed", "struck", "violated", or "note"."""
+    """"began", "crashed", "left", "paused", "resumed", "struck", "violated", "overran", or "note"."""
     text: str
     node: NodeId | None = None
 
@@ -114,6 +122,7 @@ class History(msgspec.Struct, kw_only=True):
     lives: list[Life]
     ranks: list[Rank]
     tenures: list[Authority]
+    bodies: list[Body]
     parted: list[Parted]
     phases: list[Named]
     marks: list[Mark]

@@ -17,6 +17,8 @@ from tenure.trace import Trace
 
 WIDTH = 1200
 LEAST_WIDTH, MOST_WIDTH = 480, 20_000
+HEAD_LINES = 2
+"""Lines of findings under the title."""
 TICK_WIDTH = 90
 """Pixels between two ticks, at least."""
 MOST_TICKS = 400
@@ -71,7 +73,10 @@ def _description(picture: Scene) -> str:
 def _head(picture: Scene, width: int) -> list[str]:
     lines = [f'<text class="title" x="24" y="34">{escape(picture.title)}</text>']
     told = [finding for finding in picture.findings if not finding.startswith("VIOLATION")]
-    for number, line in enumerate(wrapped(" ".join(told), int((width - 48) / 7.3))[:2]):
+    under = wrapped(" ".join(told), int((width - 48) / 7.3))
+    if len(under) > HEAD_LINES:
+        under[HEAD_LINES - 1] += " …"  # all of it is in the description
+    for number, line in enumerate(under[:HEAD_LINES]):
         lines.append(f'<text class="finding" x="24" y="{57 + 18 * number}">{escape(line)}</text>')
     return lines
 

@@ -18,20 +18,27 @@ from tenure.trace import (
     Became,
     Began,
     Clock,
+    Closed,
     Crashed,
     Cut,
     Dropped,
     Gone,
     Held,
     Lost,
+    Opened,
+    Overran,
     Paused,
     Phase,
     Record,
+    Released,
+    Renews,
     Resumed,
     Sent,
     Sided,
+    Stood,
     Struck,
     Suspects,
+    Told,
     Trace,
     Violated,
     Wrote,
@@ -158,6 +165,26 @@ class Narrator:
                 return f"phase: {clean(name)}"
             case Violated(checker=checker, text=text):
                 return f"VIOLATION of {clean(checker)}: {clean(text)}"
+            case _:
+                return self._of_holder(record)
+
+    def _of_holder(self, record: Record) -> str:
+        match record:
+            case Stood(node=node, grace_ns=grace_ns):
+                return f"node {node} stands for election; its body would get {duration(grace_ns)} to leave"
+            case Opened(node=node, token=token, until_ns=until_ns):
+                return f"the body of node {node} may act under token {token} until {self._instants(until_ns)}"
+            case Told(node=node, token=token, reason=reason, hard_ns=hard_ns):
+                by = self._instants(hard_ns)
+                return f"the body of node {node} is told to stop and to leave by {by} (token {token}){_why(reason)}"
+            case Overran(node=node, token=token):
+                return f"the body of node {node} still runs, though it must have left (token {token})"
+            case Closed(node=node, token=token):
+                return f"the body of node {node} has left (token {token})"
+            case Renews(node=node, token=token):
+                return f"node {node} asks for more time under token {token}"
+            case Released(node=node, token=token):
+                return f"node {node} gives token {token} back"
             case _:
                 return self._plainly(record)
 
