@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs
+.PHONY: help demo test check bench hunt docs
 
 MINIMUM := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 # Each candidate is run, not only looked up: a shim on the PATH may stand for an interpreter that is not selected.
@@ -38,6 +38,9 @@ check: .venv/installed ## format, lint, types, layers, documentation
 bench: .venv/installed ## speed, with peers beside it where they are present
 	$(BIN)/pip install -q -r requirements-bench.txt -c constraints.txt
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+hunt: .venv/installed ## 10,000 seeds of every algorithm, on all cores: an hour or two
+	$(BIN)/tenure hunt --algorithm all --seeds 10000 $(HUNT_ARGS)
 
 docs: .venv/installed ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html

@@ -8,7 +8,7 @@ import platform
 import signal
 import sys
 
-from benchmarks import cycles, failover, leases, messages, standby, startup
+from benchmarks import cycles, failover, hunts, leases, messages, standby, startup
 
 BENCHMARKS = {
     "failover": failover.main,
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "startup": startup.main,
     "cycles": cycles.main,
     "messages": messages.main,
+    "hunts": hunts.main,
 }
 
 
