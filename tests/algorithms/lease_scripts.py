@@ -54,6 +54,16 @@ class Script(Schedule):
         self.crash(number)
 
 
+def held_by_1(nodes: int = 3) -> Script:
+    """Node 1 should lead, and does; nothing is under way, and time has passed."""
+    script = Script(nodes)
+    for number in script.cells:
+        script.give(number, Trusted(1))
+    script.calm(400)
+    assert script.holders() == [1]
+    return script
+
+
 def a_voter_forgets_what_was_not_durable() -> Schedule:
     """C1: node 2 grants to 1 and crashes before it is written; then it would grant to 3."""
     script = Script()

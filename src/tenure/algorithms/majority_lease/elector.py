@@ -202,7 +202,7 @@ class MajorityLease(Composed):
         known = next((record for record in records if isinstance(record, Vote)), None)
         vote = known or self._voter.vote
         self._voter = Voter(vote, self.settings.duration_ns, now_ns)
-        self._learn(vote.token, vote.configuration)
+        self._highest, self.configuration = vote.token, vote.configuration
         if known is None:
             self._keep_vote()
         self._pace.somebody_holds(now_ns)
