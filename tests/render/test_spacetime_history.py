@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure.durations import NEVER_NS
+from tenure.errors import ConfigurationError
 from tenure.render.spacetime.cuts import describe, groups
 from tenure.render.spacetime.history import end_of, history, together
 from tenure.render.spacetime.spans import Authority, Stance, Together, stance
@@ -120,7 +121,7 @@ def test_a_window_begins_with_what_was_before() -> None:
 @pytest.mark.parametrize("window", [(5, 5), (6, 5), (NEVER_NS, None)])
 def test_a_window_has_a_length(window: tuple[int, int | None]) -> None:
     """One without is a mistake, and is told."""
-    with pytest.raises(ValueError, match="it must end after it begins"):
+    with pytest.raises(ConfigurationError, match="it must end after it begins"):
         history(runs.small(), *window)
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenure.errors import ConfigurationError
 from tenure.render.spacetime import html, svg
 from tenure.render.spacetime.items import Mark, Text
 from tenure.render.spacetime.labels import placed, width_of
@@ -232,7 +233,7 @@ def test_a_window_shows_its_part() -> None:
 @pytest.mark.parametrize("width", [0, 100, 10**6])
 def test_a_width_that_cannot_be_drawn_is_refused(width: int) -> None:
     """With the widths that can."""
-    with pytest.raises(ValueError, match="480 to 20000 pixels"):
+    with pytest.raises(ConfigurationError, match="480 to 20000 pixels"):
         svg(runs.small(), width=width)
 
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 import msgspec
 
 from tenure.core.events import NodeId
-from tenure.durations import NEVER_NS
+from tenure.durations import NEVER_NS, NS_PER_S
+from tenure.errors import ConfigurationError
 from tenure.render.spacetime.cuts import describe, groups
 from tenure.render.spacetime.spans import (
     Authority,
@@ -295,11 +296,15 @@ class _Reader:
 
 
 def history(trace: Trace, from_ns: int | None = None, to_ns: int | None = None) -> History:
-    """What happened in the window; whatever lies outside it wholly is left out."""
+    """What happened in the window; whatever lies outside it wholly is left out.
+
+    Raises ConfigurationError for a window that ends before it begins, or begins after the run has ended.
+    """
     first_ns = 0 if from_ns is None else from_ns
     last_ns = end_of(trace) if to_ns is None else to_ns
     if first_ns >= last_ns:
-        raise ValueError(f"the window is from {first_ns} to {last_ns} ns; it must end after it begins")
+        first, last = first_ns / NS_PER_S, last_ns / NS_PER_S
+        raise ConfigurationError(f"the window is from {first:g} s to {last:g} s; it must end after it begins")
     reader = _Reader(trace, first_ns, last_ns)
     for step, record in enumerate(trace.records):
         reader.take(step, record)

@@ -36,7 +36,7 @@ def html(trace: Trace, *, from_ns: int | None = None, to_ns: int | None = None, 
     """The page of a run, or of the window from `from_ns` to `to_ns`. The picture is reckoned for `width` pixels, and
     the browser fits it to its window.
 
-    Raises ValueError as `svg` does.
+    Raises ConfigurationError as `svg` does.
     """
     picture = scene(trace, from_ns, to_ns)
     steps = _steps(trace, picture)

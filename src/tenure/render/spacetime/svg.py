@@ -8,6 +8,7 @@ from collections.abc import Callable
 from html import escape
 
 from tenure.durations import NS_PER_S
+from tenure.errors import ConfigurationError
 from tenure.render.spacetime.items import SHAPES, AnyItem, Bar, Line, Mark, Text
 from tenure.render.spacetime.labels import names, placed
 from tenure.render.spacetime.legend import legend
@@ -29,7 +30,7 @@ LAYERS = ("shade", "line", "band", "mark", "words")
 def svg(trace: Trace, *, from_ns: int | None = None, to_ns: int | None = None, width: int = WIDTH) -> str:
     """The picture of a run, or of the window from `from_ns` to `to_ns`, `width` pixels wide.
 
-    Raises ValueError for a window that ends before it begins, and for a width that cannot be drawn.
+    Raises ConfigurationError for a window that ends before it begins, and for a width that cannot be drawn.
     """
     return draw(scene(trace, from_ns, to_ns), width)
 
@@ -42,7 +43,7 @@ def root_of(picture: Scene, width: int) -> str:
 def draw(picture: Scene, width: int = WIDTH, *, crop: int = 0) -> str:
     """A scene as one `<svg>` element, without the uppermost `crop` pixels."""
     if not LEAST_WIDTH <= width <= MOST_WIDTH:
-        raise ValueError(f"width is {width}; a picture has {LEAST_WIDTH} to {MOST_WIDTH} pixels")
+        raise ConfigurationError(f"width is {width}; a picture has {LEAST_WIDTH} to {MOST_WIDTH} pixels")
     root = root_of(picture, width)
     below, height = _below(picture, width)
     size = f'width="{width}" height="{height - crop}" viewBox="0 {crop} {width} {height - crop}"'
@@ -73,7 +74,7 @@ def _description(picture: Scene) -> str:
 def _head(picture: Scene, width: int) -> list[str]:
     lines = [f'<text class="title" x="24" y="34">{escape(picture.title)}</text>']
     told = [finding for finding in picture.findings if not finding.startswith("VIOLATION")]
-    under = wrapped(" ".join(told), int((width - 48) / 7.3))
+    under = wrapped(" ".join(told), int((width - 48) / 7.8))
     if len(under) > HEAD_LINES:
         under[HEAD_LINES - 1] += " …"  # all of it is in the description
     for number, line in enumerate(under[:HEAD_LINES]):

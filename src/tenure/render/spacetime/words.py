@@ -271,7 +271,10 @@ def counts(trace: Trace, from_ns: int, to_ns: int) -> tuple[Counter[str], int]:
 
 
 def text(trace: Trace, *, from_ns: int | None = None, to_ns: int | None = None) -> Iterator[str]:
-    """The run in words, line by line: a head, one line a record, and tables of who led and who could act."""
+    """The run in words, line by line: a head, one line a record, and tables of who led and who could act.
+
+    Raises ConfigurationError for a window that ends before it begins, or begins after the run has ended.
+    """
     run = history(trace, from_ns, to_ns)
     instants = Instants(end_of(trace))
     narrator = Narrator(trace.head.nodes, instants)
