@@ -33,14 +33,15 @@ when it granted t, before t was won; so its answer does not count for u any more
 and u is greater. Renewals win nothing, which is why a voter extends them whatever it has granted since to claims that
 failed.
 
-Why changes of the voters are safe. Configurations are numbered, and the next is proposed only once the last is
-decided, which is when a majority of it (a joint one has two) has made it durable, for the holder that proposed it.
-Neighbours share majorities, as a joint configuration is one of both its halves. A voter refuses claims of an older
-configuration than its own, and accepts nothing from a token below one that it has granted. So after a decision every
-claim by the configuration before meets a refusal, and of two proposals of one number the later is made by who knew of
-the earlier, if it was decided: configurations are ordered by number, then by the token of who proposed them. And one
-is proposed only when its own majority has leased up to the announced deadline, so it takes nothing away from who
-holds.
+Why changes of the voters are safe. Configurations are numbered, and the next is proposed only when the last is
+decided: a majority of it (of each half of a joint one) has made it durable, and said so to the holder that proposed
+it, which still holds. Neighbours share majorities, since a joint configuration has the old voters in one half and the
+new ones in the other; so there is one holder at a time as long as only neighbours are in use. And only they are: a
+voter refuses claims of an older configuration than its own, so after a decision every claim by the configurations
+before it meets a refusal. Of two proposals of one number that of the greater token is the newer one; who made it had
+the leases of a majority, and so knew of the other if that had been decided, and proposed the same. A change is begun
+only when a majority of those who shall vote has granted its leases, so nobody is made to wait for nodes that are not
+there.
 
 Differs from PaxosLease. Tokens are durable, and never used again. Leases are renewed under the token that won. There
 is no phase in which proposals of others are learned: a claim wins or is released. The voters change.
