@@ -16,11 +16,12 @@ from tenure.algorithms.split_brain import KeepMajority, View
 from tenure.algorithms.split_brain import sides as product
 from tenure.core.effects import Side
 from tenure.core.elector import Elector
-from tenure.core.events import Received, Started, Woke
+from tenure.core.events import Received, Started, Suspected, Trusted, Woke
 from tenure.durations import NS_PER_S
 from tenure.simulator import Run, simulate
 from tenure.simulator.scenario import parse_script
 from tests.algorithms import test_sides as sides
+from tests.algorithms.appointed import Appoint, Appointed
 
 CLEAN = """
 detector told
@@ -161,7 +162,23 @@ def who_stays_hears_only_its_side() -> str:
     return f"it recognises {node.leader}" if node.leader == 3 else ""
 
 
+def leftovers_are_reconciled() -> str:
+    """Node 1 leads, and hears for two rounds of views that the others recognise 2: it looks at 2 anew."""
+    node = KeepMajority.over(Appointed)(1, (1, 2, 3), random.Random(1))
+    node.handle(Started(), 0)
+    for number, leader in ((1, None), (2, 2)):
+        for peer in (2, 3):
+            told = View(peer, number, (1, 2, 3), (1, 2, 3), (1, 2, 3), leader, 0, ())
+            node.handle(Received(peer, told), number)
+        node.handle(Received(2, Appoint(1, 1)), number)
+    assert isinstance(node.inner, Appointed)
+    node.inner.given.clear()
+    node.handle(Woke(), 2 * node.settings.tell_every_ns + 10)
+    return "" if node.inner.given[:2] == [Suspected(2), Trusted(2)] else f"it was given {node.inner.given}"
+
+
 CHECKS = (
+    leftovers_are_reconciled,
     who_stays_hears_only_its_side,
     one_side_leads,
     one_half_leads,

@@ -86,12 +86,18 @@ def decides_at_once(self: SplitBrain, now_ns: int) -> None:
     self._since_ns = now_ns - self.settings.stable_after_ns
 
 
+def left_to_itself(self: SplitBrain, now_ns: int) -> None:
+    """Two leaders on one side are nobody's affair."""
+    del self, now_ns
+
+
 def whoever_meets_enough_stays(meets: dict[int, frozenset[int]], is_enough: Any) -> frozenset[int]:
     """Nobody asks whether those who meet enough meet one another."""
     return frozenset(node for node, met in meets.items() if is_enough(frozenset(met)))
 
 
 MUTANTS = (
+    Mutant(SplitBrain, "_reconcile", left_to_itself, divided.leftovers_are_reconciled),
     Mutant(KeepMajority, "stays", every_side_stays, divided.one_side_leads),
     Mutant(test_sides, "is_majority", both_halves_stay, divided.rules_leave_one_side),
     Mutant(sides, "is_quorum", quorum_of_any_group, divided.a_quorum_that_two_could_have_keeps_nobody),

@@ -104,6 +104,7 @@ class SplitBrain(Composed):
         self._life = self._number = 0
         self._told: object = None
         self._tell_ns = NEVER_NS
+        self._reconciles_ns = NEVER_NS
         self._token: int | None = None  # of the authority that was passed on
         self._spent = -1  # no authority of this token, or a smaller one, is passed on again
         self._effects: list[Effect] = []
@@ -153,10 +154,11 @@ class SplitBrain(Composed):
             self._look(now_ns)
             self._decide(now_ns)
             self._let_inner_know(now_ns)
+        self._reconcile(now_ns)
         self._show()
         self.role = self._role()
         self._tell(now_ns)
-        self.wake_ns = min(self.inner.wake_ns, self._tell_ns, self._decides_ns(now_ns))
+        self.wake_ns = min(self.inner.wake_ns, self._tell_ns, self._reconciles_ns, self._decides_ns(now_ns))
 
     # What is decided
 
@@ -252,6 +254,24 @@ class SplitBrain(Composed):
             elif peer not in trusts | self._inner_suspects | self._inner_awaits:
                 self._inner_suspects.add(peer)
                 self._give(Suspected(peer), now_ns)
+
+    def _reconcile(self, now_ns: int) -> None:
+        """Who of one side recognises another leader for two rounds of views makes the elector inside look at that one
+        anew, as after a cut that was mended: what they sent while they did not hear one another was lost.
+        """
+        known = {None, self.me, self.inner.leader, *self._inner_suspects, *self._inner_awaits}
+        told = {view.leader for peer, view in self.sight.views.items() if peer in self._hears}
+        rivals = [] if self.inner.leader is None else sorted(leader for leader in told - known if leader is not None)
+        if not rivals:
+            self._reconciles_ns = NEVER_NS
+            return
+        if now_ns >= self._reconciles_ns:
+            for leader in rivals:
+                if leader in self.members:
+                    self._give(Suspected(leader), now_ns)
+                    self._give(Trusted(leader), now_ns)
+            self._reconciles_ns = NEVER_NS
+        self._reconciles_ns = min(self._reconciles_ns, now_ns + 2 * self.settings.tell_every_ns)
 
     def _pass_on(self, effects: Sequence[Effect], now_ns: int) -> None:
         """What the inner one wants done; who stepped down recognises nobody, may do nothing, and is silent in it."""
