@@ -38,7 +38,9 @@ class Measures:
         self.roles = Counter[str]()
         """Changes of role, as "from -> to"."""
         self.rules = Counter[str]()
-        """What became durable, why tenures ended before their deadline, and what was made of a divided group."""
+        """What became durable, why tenures ended before their deadline, why bodies were told to stop, and what was made
+        of a divided group.
+        """
         self._now_ns = 0
         self._recognised: dict[NodeId, NodeId | None] = {}
         self._role: dict[NodeId, str] = {}
@@ -90,7 +92,9 @@ class Measures:
                 self.bodies += self._opened.get(node) != token
                 self._opened[node] = token
             case trace.Told(node=node, token=token, reason=reason):
-                self.stalls += reason == Reason.STALLED.value and self._told.get(node) != token
+                if self._told.get(node) != token:
+                    self.rules[f"told to stop: {reason}"] += 1
+                    self.stalls += reason == Reason.STALLED.value
                 self._told[node] = token
             case trace.Overran():
                 self.overruns += 1

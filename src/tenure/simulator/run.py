@@ -146,7 +146,7 @@ def set_up(
     if kind is not inner:
         kind, settings = _with_settings(kind, inner, settings), None
     if holders and Guarantee.ONE_AT_A_TIME not in kind.guarantees:
-        raise ConfigurationError(f"{kind.name} gives no authority to hold; give holders to {inner.name}+lease")
+        raise ConfigurationError(f"{inner.name} gives no authority to hold; give holders to {inner.name}+lease")
     surroundings = msgspec.structs.replace(surroundings or Surroundings(), is_told=detector == names.TOLD)
     numbers = scenario.nodes or (tuple(range(1, nodes + 1)) if isinstance(nodes, int) else tuple(sorted(nodes)))
     if not 1 <= len(numbers) <= MOST_NODES or len(set(numbers)) != len(numbers) or min(numbers) < 1:
