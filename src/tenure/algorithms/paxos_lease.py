@@ -215,7 +215,8 @@ class PaxosLease(Balloting):
         proposal.answers.add(voter)
         if self._is_majority(proposal.answers):
             proposal.is_promised, proposal.answers = True, set()
-            self.loan = Loan(self._mine, ballot, now_ns + self.settings.lease_ns)
+            if self._is_free_for(self._mine, now_ns):
+                self.loan = Loan(self._mine, ballot, now_ns + self.settings.lease_ns)
             self._ask_ns = now_ns + self.settings.answer_ns
             self._ask_voters(Accept(ballot, self.ledger.incarnation))
             self._count_own(now_ns)
@@ -246,7 +247,7 @@ class PaxosLease(Balloting):
 
     def _count_own(self, now_ns: int) -> None:
         proposal = self.proposal
-        if proposal is not None and self._durable >= proposal.record:
+        if proposal is not None and self._durable >= proposal.record and self._is_free_for(self._mine, now_ns):
             vote = self._accepted if proposal.is_promised else self._promised
             vote(self.me, proposal.ballot, now_ns)
 
@@ -340,7 +341,9 @@ class PaxosLease(Balloting):
     # When to ask, and timers
 
     def _start(self, records: tuple[Record, ...], now_ns: int) -> None:
-        """A voter that comes back does not know what it has lent: it lends nothing until that must be over."""
+        """A voter that comes back does not know what it has lent: it lends nothing, to itself neither, until that must be
+        over. Meanwhile it may ask others.
+        """
         for record in records:
             assert isinstance(record, Ledger)
             self._restore_voters(record.voters)
@@ -350,7 +353,7 @@ class PaxosLease(Balloting):
         self._mine = (self.me, self.ledger.incarnation + 1)
         self.ledger = Ledger(self.voters, self._mine[1], self.ledger.ballot)
         self._persist(self.ledger)
-        self._pause(max(now_ns, self.loan.until_ns))
+        self._pause(now_ns)
 
     def _time_out(self, now_ns: int) -> None:
         """Notice what has ended; ask, if no lease is known to run, or it is one's own."""
@@ -368,7 +371,7 @@ class PaxosLease(Balloting):
 
     def _quiet_ns(self) -> int:
         """Until when somebody else's lease runs, as far as this node knows."""
-        lent_ns = 0 if self.loan.owner == self._mine else self.loan.until_ns
+        lent_ns = 0 if self.loan.owner in {None, self._mine} else self.loan.until_ns
         return max(lent_ns, 0 if self.leader in {None, self.me} else self._heard_until_ns)
 
     def _settle(self, now_ns: int) -> None:
