@@ -14,7 +14,7 @@ CONSOLE = all_blocks("console")
 PAGE = Path("page.md")
 
 # Languages in which code would escape from being run.
-UNCHECKED = ("py", "python3", "pycon", "sh", "bash", "shell", "{code-block}", "{literalinclude}")
+UNCHECKED = ("py", "python3", "pycon", "sh", "bash", "shell", "{code-block}")
 
 
 def complaint(block: Block) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,15 @@ def test_every_picture_stands_on_a_page() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in PICTURES.parent.glob("*.md"))
 
     assert [script.stem for script in SCRIPTS if f"pictures/{script.stem}.svg" not in pages] == []
+
+
+def test_what_pages_include_is_run_here() -> None:
+    """A page includes no file but these scripts, so nothing on a page is checked by nobody."""
+    named = re.compile(r"\{literalinclude\} (\S+)")
+    included = {
+        (page.parent / name).resolve()
+        for page in (ROOT / "docs").rglob("*.md")
+        for name in named.findall(page.read_text(encoding="utf-8"))
+    }
+
+    assert included <= set(SCRIPTS)
