@@ -11,14 +11,18 @@ import random
 from tenure.algorithms.preference import Preference, Settings
 from tenure.core.elector import Elector
 from tenure.core.events import NodeId, Rated, Rating, Received, Suspected, Trusted
+from tenure.simulator.network import MS
+from tenure.simulator.world import Surroundings
+from tests.algorithms import group as simulated
 from tests.algorithms.appointed import Appoint, Appointed
-from tests.algorithms.network import MS, Network, World
 
 DELAY_MS = 1_000
 SLOWEST_MS = 10
 """A message takes so long at most."""
 SETTINGS = Settings(delay_ns=DELAY_MS * MS, tell_every_ns=200 * MS, retry_ns=5_000 * MS)
-WORLD = World(delay_ms=(1, SLOWEST_MS), detect_ms=(20, 60))
+SURROUNDINGS = Surroundings(
+    least_ns=1 * MS, most_ns=SLOWEST_MS * MS, detect_least_ns=20 * MS, detect_most_ns=60 * MS, is_told=True
+)
 QUIET_MS = 6 * DELAY_MS
 """Longer than it takes a group of five to come to rest."""
 
@@ -35,19 +39,20 @@ class Group:
             tell_every_ns=SETTINGS.tell_every_ns,
             retry_ns=SETTINGS.retry_ns,
         )
-        self.net = Network(Preference.over(inner), range(1, nodes + 1), settings=settings, world=WORLD, seed=seed)
-        self.net.start()
+        kind = Preference.over(inner)
+        self.net = simulated.Group(kind, range(1, nodes + 1), settings, SURROUNDINGS, seed=seed)
+        self.net.world.start()
         self.appoint(1)
 
     def appoint(self, leader: NodeId) -> None:
         """Let this one lead: everybody is told so at once, by somebody else."""
-        term = 1 + max(elector.term for elector in self.net.living.values())
-        for node in sorted(self.net.living):
-            self.net.give(node, Received(node % len(self.net.members) + 1, Appoint(leader, term)))
+        term = 1 + max(elector.term for elector in self.net.world.electors.values())
+        for node in sorted(self.net.world.electors):
+            self.net.give(node, Received(node % len(self.net.world.members) + 1, Appoint(leader, term)))
 
     def run(self, for_ms: int) -> None:
         """Let so much time pass."""
-        self.net.run(self.net.now_ns // MS + for_ms)
+        self.net.run(for_ms)
 
     def rate(self, node: NodeId, rating: Rating) -> None:
         """The node stands like this from now on."""
@@ -56,22 +61,21 @@ class Group:
     def flap(self, node: NodeId, down_ms: int) -> None:
         """All others suspect the node, and trust it again after so long."""
         for event in (Suspected(node), Trusted(node)):
-            for other in sorted(self.net.living.keys() - {node}):
+            for other in sorted(self.net.world.electors.keys() - {node}):
                 self.net.give(other, event)
             self.run(down_ms if isinstance(event, Suspected) else 0)
 
     def revive(self, node: NodeId) -> None:
         """A new life, which is told at once who leads."""
-        latest = max((elector for elector in self.net.living.values()), key=lambda elector: elector.term)
-        self.net.start(node)
+        latest = max((elector for elector in self.net.world.electors.values()), key=lambda elector: elector.term)
+        self.net.let(f"restart {node}")
         if latest.leader is not None:
             self.net.give(node, Received(latest.me, Appoint(latest.leader, latest.term)))
 
     @property
     def leader(self) -> NodeId | None:
         """Whom all recognise; None where they do not agree."""
-        leaders = set(self.net.leaders.values())
-        return next(iter(leaders)) if len(leaders) == 1 else None
+        return self.net.agreed
 
     def led(self) -> list[NodeId]:
         """Who began to recognise itself, in order."""
@@ -89,19 +93,19 @@ def schedule(ratings: dict[NodeId, Rating], seed: int) -> Group:
         group.run(int(chance.random() * 2 * DELAY_MS))
         node = 1 + int(chance.random() * 5)
         match int(chance.random() * 4):
-            case 0 if node in net.living:
+            case 0 if node in net.world.electors:
                 group.flap(node, int(chance.random() * 100))
-            case 1 if len(net.living) > 3 and node in net.living and node != group.leader:
-                net.crash(node)
-            case 2 if node not in net.living:
+            case 1 if len(net.world.electors) > 3 and node in net.world.electors and node != group.leader:
+                net.let(f"crash {node}")
+            case 2 if node not in net.world.electors:
                 group.revive(node)
-            case 3 if node in net.living:
+            case 3 if node in net.world.electors:
                 group.rate(node, Rating(freshness=int(chance.random() * 3), priority=int(chance.random() * 3)))
             case _:
                 ...
-    for node in sorted(net.members - net.living.keys()):
+    for node in sorted({*net.world.members} - net.world.electors.keys()):
         group.revive(node)
-    for node in sorted(net.living):
+    for node in sorted(net.world.electors):
         group.rate(node, ratings.get(node, Rating()))
     group.appoint(1 + int(chance.random() * 5))
     group.run(QUIET_MS)
@@ -151,7 +155,7 @@ def takeover_happens_once_and_in_time(seed: int) -> str:
     """Within the delay and two round trips from when it was rated, and not before the delay has passed."""
     group = Group({}, seed=seed)
     group.run(3 * DELAY_MS)
-    since_ns = group.net.now_ns
+    since_ns = group.net.world.now_ns
     group.rate(3, Rating(priority=1))
     group.run(QUIET_MS)
     took = [(at_ns - since_ns) / MS for at_ns, node, leader in group.net.history if leader == node and at_ns > since_ns]
@@ -169,7 +173,7 @@ def flapping_changes_nothing(seed: int) -> str:
             case 0:
                 group.flap(5, int(chance.random() * 100))
             case 1:  # back before anybody notices
-                group.net.crash(5)
+                group.net.let("crash 5")
                 group.revive(5)
             case _:
                 group.rate(5, Rating())
@@ -183,7 +187,7 @@ def blinking_changes_nothing(seed: int) -> str:
     group = Group({5: Rating(priority=9)}, seed=seed)
     for _ in range(8):
         group.run(DELAY_MS * 7 // 10)
-        group.net.crash(5)
+        group.net.let("crash 5")
         group.revive(5)
     return "" if group.led() == [1] else f"{group.led()} have led"
 
@@ -210,6 +214,6 @@ def what_is_refused_is_not_asked_again_soon(inner: type[Elector]) -> str:
     """The elector inside refuses: one wish in `retry_ns`, and the leader leads on."""
     group = Group({5: Rating(priority=9)}, inner=inner)
     group.run(3 * SETTINGS.retry_ns // MS)
-    given = group.net.living[1].inner.given  # type: ignore[attr-defined]  # a Preference has one, of a class made for tests
+    given = group.net[1].inner.given
     asked = [event for event in given if type(event).__name__ == "Asked"]
     return "" if len(asked) in {2, 3} and group.leader == 1 else f"it was asked {len(asked)} times"

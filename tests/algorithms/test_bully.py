@@ -8,26 +8,26 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 
+import msgspec
 import pytest
 
 from tenure.algorithms.bully import Bully, Coordinator, Settings
 from tenure.core.events import Received, Suspected, Trusted, Woke
-from tests.algorithms.network import MS, Network, World
+from tenure.simulator.network import MS
+from tenure.simulator.world import Surroundings
+from tests.algorithms.group import DELAY_MS, TOLD, UNTOLD, Group
 
-DELAY_MS = 10
 SETTINGS = Settings(delay_ns=DELAY_MS * MS)
-NOBODY_NOTICES = (10**6, 10**6)
 
 
-def group(n: int, **world: object) -> Network:
-    """Nodes 1..n which have elected n; every message takes the same time unless `world` says otherwise."""
-    net = Network(Bully, range(1, n + 1), settings=SETTINGS, world=World(**world))  # type: ignore[arg-type]  # World checks them
-    net.start()
-    net.run(1_000)
-    assert set(net.leaders.values()) == {n}
-    net.sent.clear()
-    net.history.clear()
-    return net
+def group(n: int, surroundings: Surroundings = TOLD) -> Group:
+    """Nodes 1..n which have elected n; every message takes the same time."""
+    g = Group(Bully, range(1, n + 1), SETTINGS, surroundings)
+    g.world.start()
+    g.run(1_000)
+    assert g.agreed == n
+    g.forget()
+    return g
 
 
 CASES = [(n, r) for n in range(2, 13) for r in range(1, n)]
@@ -36,16 +36,16 @@ CASES = [(n, r) for n in range(2, 13) for r in range(1, n)]
 @pytest.mark.parametrize(("n", "r"), CASES)
 def test_messages_when_the_coordinator_has_died_and_one_starts(n: int, r: int) -> None:
     """(n-r)^2 + n - 2 in all. Counted: every message sent, also those to the dead node n, until all is silent."""
-    net = group(n, detect_ms=NOBODY_NOTICES)
-    net.crash(n)
+    g = group(n, UNTOLD)
+    g.let(f"crash {n}")
 
-    net.give(r, Suspected(n))
-    net.run(3_000)
+    g.give(r, Suspected(n))
+    g.run(3_000)
 
-    assert set(net.leaders.values()) == {n - 1}
+    assert g.agreed == n - 1
     counts = {"Election": (n - r) * (n - r + 1) // 2, "Answer": (n - r) * (n - r - 1) // 2, "Coordinator": n - 2}
-    assert net.sent == Counter(counts)
-    assert net.sent.total() == (n - r) ** 2 + n - 2
+    assert g.sent == Counter(counts)
+    assert g.sent.total() == (n - r) ** 2 + n - 2
 
 
 @pytest.mark.parametrize("n", range(2, 13))
@@ -53,11 +53,11 @@ def test_worst_and_mean_when_the_coordinator_has_died(n: int) -> None:
     """n^2 - n - 1 at worst, which is r = 1. Counted as above; the mean over all living r, which the worst bounds."""
     totals = []
     for r in range(1, n):
-        net = group(n, detect_ms=NOBODY_NOTICES)
-        net.crash(n)
-        net.give(r, Suspected(n))
-        net.run(3_000)
-        totals.append(net.sent.total())
+        g = group(n, UNTOLD)
+        g.let(f"crash {n}")
+        g.give(r, Suspected(n))
+        g.run(3_000)
+        totals.append(g.sent.total())
 
     assert max(totals) == totals[0] == n * n - n - 1
     assert 6 * sum(totals) == (n - 1) * (n * (2 * n - 1) + 6 * (n - 2))
@@ -66,45 +66,45 @@ def test_worst_and_mean_when_the_coordinator_has_died(n: int) -> None:
 @pytest.mark.parametrize(("n", "r"), [*CASES, *((n, n) for n in range(2, 13))])
 def test_messages_when_a_node_recovers_before_it_is_missed(n: int, r: int) -> None:
     """(n-r+1)(n-r) + n - 1 in all, n^2 - 1 at worst. Counted: every message sent until all is silent."""
-    net = group(n, detect_ms=NOBODY_NOTICES)
-    net.crash(r)
+    g = group(n, UNTOLD)
+    g.let(f"crash {r}")
 
-    net.start(r)
-    net.run(3_000)
+    g.let(f"restart {r}")
+    g.run(3_000)
 
-    assert set(net.leaders.values()) == {n}
+    assert g.agreed == n
     pairs = (n - r) * (n - r + 1) // 2
-    assert net.sent == Counter({"Election": pairs, "Answer": pairs, "Coordinator": n - 1})
-    assert net.sent.total() == (n - r + 1) * (n - r) + n - 1 <= n * n - 1
+    assert g.sent == Counter({"Election": pairs, "Answer": pairs, "Coordinator": n - 1})
+    assert g.sent.total() == (n - r + 1) * (n - r) + n - 1 <= n * n - 1
 
 
 @pytest.mark.parametrize(("n", "r"), CASES)
 def test_messages_after_a_false_alarm(n: int, r: int) -> None:
     """The same as for a recovery. The alarm ends as soon as it was given."""
-    net = group(n)
+    g = group(n)
 
-    net.give(r, Suspected(n))
-    net.give(r, Trusted(n))
-    net.run(3_000)
+    g.give(r, Suspected(n))
+    g.give(r, Trusted(n))
+    g.run(3_000)
 
-    assert set(net.leaders.values()) == {n}
-    assert net.sent.total() == (n - r + 1) * (n - r) + n - 1
+    assert g.agreed == n
+    assert g.sent.total() == (n - r + 1) * (n - r) + n - 1
 
 
 @pytest.mark.parametrize(("n", "r"), CASES)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_count_after_a_death_does_not_hang_on_the_delays(n: int, r: int, seed: int) -> None:
     """Whatever time each message takes within the bound: all who ask ask before the winner announces itself."""
-    net = Network(Bully, range(1, n + 1), settings=SETTINGS, world=World((0, DELAY_MS), NOBODY_NOTICES), seed=seed)
-    net.start()
-    net.run(1_000)
-    net.sent.clear()
-    net.crash(n)
+    g = Group(Bully, range(1, n + 1), SETTINGS, Surroundings(least_ns=0, most_ns=DELAY_MS * MS), seed=seed)
+    g.world.start()
+    g.run(1_000)
+    g.forget()
+    g.let(f"crash {n}")
 
-    net.give(r, Suspected(n))
-    net.run(3_000)
+    g.give(r, Suspected(n))
+    g.run(3_000)
 
-    assert net.sent.total() == (n - r) ** 2 + n - 2
+    assert g.sent.total() == (n - r) ** 2 + n - 2
 
 
 def test_after_a_failure_a_coordinator_is_elected() -> None:
@@ -114,106 +114,106 @@ def test_after_a_failure_a_coordinator_is_elected() -> None:
     that they can continue to perform a useful task. The first step in such a reorganization or reconfiguration is to
     elect a coordinator node to manage the operation."
     """  # noqa: D415  a quotation follows
-    net = group(5)
+    g = group(5)
 
-    net.crash(5)
-    net.run(3_000)
+    g.let("crash 5")
+    g.run(3_000)
 
-    assert net.leaders == dict.fromkeys(range(1, 5), 4)
+    assert g.leaders == dict.fromkeys(range(1, 5), 4)
 
 
 def test_the_greatest_that_lives_leads_whoever_has_died() -> None:
     """The greatest number of those that live wins, also when several have died at once."""
-    net = group(7)
+    g = group(7)
 
     for node in (7, 5, 6, 2):
-        net.crash(node)
-    net.run(3_000)
+        g.let(f"crash {node}")
+    g.run(3_000)
 
-    assert net.leaders == dict.fromkeys((1, 3, 4), 4)
+    assert g.leaders == dict.fromkeys((1, 3, 4), 4)
 
 
 def test_a_greater_node_that_answers_and_then_dies_is_not_awaited_for_ever() -> None:
     """Who was answered and hears of no leader within three delays more begins again."""
-    net = group(3, detect_ms=NOBODY_NOTICES)
-    net.crash(3)
-    net.give(1, Suspected(3))
-    net.run(1_000 + 2 * DELAY_MS)  # 2 has answered
-    assert net.living[1].role == "answered"
+    g = group(3, UNTOLD)
+    g.let("crash 3")
+    g.give(1, Suspected(3))
+    g.run(2 * DELAY_MS)  # 2 has answered
+    assert g[1].role == "answered"
 
-    net.crash(2)
-    net.run(3_000)
+    g.let("crash 2")
+    g.run(3_000)
 
-    assert net.leaders == {1: 1}
+    assert g.leaders == {1: 1}
 
 
 def test_leaderless_time_after_a_death_is_bounded() -> None:
     """A death that is noticed is over in four delays: asked, unanswered for two, announced."""
-    net = group(9, detect_ms=(50, 50))
-    net.crash(9)
+    g = group(9, msgspec.structs.replace(TOLD, detect_least_ns=50 * MS, detect_most_ns=50 * MS))
+    g.let("crash 9")
 
-    net.run(3_000)
+    g.run(3_000)
 
-    assert max(at for at, _, leader in net.history if leader == 8) <= 1_000 * MS + (50 + 4 * DELAY_MS) * MS + 2
+    assert max(at for at, _, leader in g.history if leader == 8) <= 1_000 * MS + (50 + 4 * DELAY_MS) * MS + 2
 
 
 def test_a_greater_node_that_comes_back_takes_over() -> None:
     """A recovered node that is greater than the coordinator bullies it out."""
-    net = group(5)
-    net.crash(5)
-    net.run(3_000)
-    assert net.leaders[1] == 4
+    g = group(5)
+    g.let("crash 5")
+    g.run(3_000)
+    assert g.leaders[1] == 4
 
-    net.start(5)
-    net.run(6_000)
+    g.let("restart 5")
+    g.run(6_000)
 
-    assert set(net.leaders.values()) == {5}
+    assert g.agreed == 5
 
 
 def test_a_smaller_node_that_comes_back_changes_nothing() -> None:
     """It is told who leads, and the others recognise nobody else meanwhile but for asking again."""
-    net = group(5)
-    net.crash(2)
-    net.run(2_000)
+    g = group(5)
+    g.let("crash 2")
+    g.run(2_000)
 
-    net.start(2)
-    net.run(6_000)
+    g.let("restart 2")
+    g.run(6_000)
 
-    assert set(net.leaders.values()) == {5}
-    assert {leader for _, _, leader in net.history} <= {5, None}
+    assert g.agreed == 5
+    assert {leader for _, _, leader in g.history} <= {5, None}
 
 
 @pytest.mark.parametrize(("newcomer", "leader"), [(9, 9), (4, 5)])
 def test_a_node_that_joins_takes_over_or_follows(newcomer: int, leader: int) -> None:
     """As one that comes back: the greater one leads, the smaller one is told."""
-    net = Network(Bully, (1, 2, 3, 5), settings=SETTINGS)
-    net.start()
-    net.run(1_000)
+    g = Group(Bully, (1, 2, 3, 5), SETTINGS)
+    g.world.start()
+    g.run(1_000)
 
-    net.join(newcomer)
-    net.run(4_000)
+    g.let(f"join {newcomer}")
+    g.run(4_000)
 
-    assert set(net.leaders.values()) == {leader}
-    assert len(net.leaders) == 5
+    assert g.agreed == leader
+    assert len(g.leaders) == 5
 
 
 def test_a_leader_that_leaves_is_followed_by_the_next() -> None:
     """Nobody needs to suspect it: its leaving is known."""
-    net = group(4)
+    g = group(4)
 
-    net.leave(4)
-    net.run(3_000)
+    g.let("leave 4")
+    g.run(3_000)
 
-    assert net.leaders == dict.fromkeys((1, 2, 3), 3)
+    assert g.leaders == dict.fromkeys((1, 2, 3), 3)
 
 
 def test_an_announcement_that_lands_late_is_made_up_for() -> None:
     """4 has announced itself when 5 comes up and announces itself faster: 4, which is told of 5, asks again later."""
-    four = Network(Bully, (1, 4, 5), settings=SETTINGS, world=World(detect_ms=NOBODY_NOTICES))
-    four.start(1, 4)
+    four = Group(Bully, (1, 4, 5), SETTINGS, UNTOLD)
+    four.world.start(1, 4)
     four.run(41)  # quiet for one delay, asked for two, announced just now
     assert four.leaders[4] == 4
-    one, old = four.living[1], four.living[4]
+    one, old = four[1], four[4]
     four.give(4, Received(5, Coordinator()))
     four.give(1, Received(5, Coordinator()))
     four.give(1, Received(4, Coordinator()))
@@ -221,23 +221,23 @@ def test_an_announcement_that_lands_late_is_made_up_for() -> None:
 
     four.give(4, Woke())
     assert old.leader == 5, "not yet: its announcement may still be under way"
-    four.start(5)
+    four.world.start(5)
     four.run(3_000)
-    assert set(four.leaders.values()) == {5}
+    assert four.agreed == 5
 
 
 def test_the_last_words_of_a_leader_that_died_are_not_believed_for_ever() -> None:
     """3 announced itself and died; 1 hears of the death first, of the announcement then: it looks again."""
-    net = group(3, detect_ms=NOBODY_NOTICES)
-    net.crash(3)
+    g = group(3, UNTOLD)
+    g.let("crash 3")
 
     for node in (1, 2):
-        net.give(node, Suspected(3))
-        net.give(node, Received(3, Coordinator()))
-    assert net.leaders == {1: 3, 2: 3}
-    net.run(3_000)
+        g.give(node, Suspected(3))
+        g.give(node, Received(3, Coordinator()))
+    assert g.leaders == {1: 3, 2: 3}
+    g.run(3_000)
 
-    assert net.leaders == {1: 2, 2: 2}
+    assert g.leaders == {1: 2, 2: 2}
 
 
 # Outside its model
@@ -245,36 +245,36 @@ def test_the_last_words_of_a_leader_that_died_are_not_believed_for_ever() -> Non
 
 def test_C25_a_partition_gives_two_leaders_for_as_long_as_it_lasts() -> None:
     """Silence is taken for death, so each side elects: nothing in bully is authority to act."""
-    net = group(5)
+    g = group(5)
 
-    net.partition((1, 2, 5), (3, 4))
-    net.run(60_000)
-    assert net.leaders == {1: 5, 2: 5, 3: 4, 4: 4, 5: 5}
+    g.let("partition 1 2 5 | 3 4")
+    g.run(60_000)
+    assert g.leaders == {1: 5, 2: 5, 3: 4, 4: 4, 5: 5}
 
-    net.partition()
-    net.run(70_000)
-    assert set(net.leaders.values()) == {5}
+    g.let("heal")
+    g.run(70_000)
+    assert g.agreed == 5
 
 
 def test_C25_each_return_of_the_greatest_deposes_a_healthy_leader() -> None:
     """Ten returns, ten depositions of 4, which was never ill: take-over is what the algorithm is for."""
-    net = group(5)
+    g = group(5)
     for _ in range(10):
-        net.crash(5)
-        net.run(net.now_ns // MS + 1_000)
-        net.start(5)
-        net.run(net.now_ns // MS + 1_000)
+        g.let("crash 5")
+        g.run(1_000)
+        g.let("restart 5")
+        g.run(1_000)
 
-    led_by = [leader for _, node, leader in net.history if node == 4 and leader is not None]
+    led_by = [leader for _, node, leader in g.history if node == 4 and leader is not None]
     assert [leader for leader, _ in itertools.groupby(led_by)] == [4, 5] * 10
 
 
 def test_messages_slower_than_the_bound_give_two_leaders_for_a_while() -> None:
     """The bound is trusted: answers that come later than it find the asker leading beside a leader that lives."""
-    net = group(3, detect_ms=NOBODY_NOTICES)
-    net.world = net.world._replace(delay_ms=(5 * DELAY_MS, 5 * DELAY_MS))
+    g = group(3, UNTOLD)
+    g.let(f"latency {5 * DELAY_MS}ms to {5 * DELAY_MS}ms")
 
-    net.give(2, Suspected(3))
-    net.run(1_000 + 4 * DELAY_MS)
+    g.give(2, Suspected(3))
+    g.run(4 * DELAY_MS)
 
-    assert (net.leaders[2], net.leaders[3]) == (2, 3)
+    assert (g.leaders[2], g.leaders[3]) == (2, 3)

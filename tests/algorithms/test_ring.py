@@ -9,24 +9,29 @@ import random
 from collections import Counter, deque
 from math import log
 
+import msgspec
 import pytest
 
 from tenure.algorithms.ring import Elected, Election, Ring, Settings
 from tenure.core.effects import Send
 from tenure.core.events import Received, Started, Suspected, Trusted
-from tests.algorithms.network import MS, Network, World
+from tenure.simulator.network import MS
+from tenure.simulator.world import Surroundings
+from tests.algorithms.group import TOLD, UNTOLD, Group
+from tests.algorithms.storms import OnAnyLinks
 
-FIFO = World(fifo=True)
-NOBODY_NOTICES = World(fifo=True, detect_ms=(10**6, 10**6))
+SETTINGS = Settings(hop_ns=20 * MS)
+ANY_DELAY = Surroundings(least_ns=0, most_ns=10 * MS)
 
 
-def ring(order: tuple[int, ...], world: World = FIFO) -> Network:
+def ring(order: tuple[int, ...], surroundings: Surroundings = TOLD) -> Group:
     """Nodes in this order, which have all started at once and elected the greatest."""
-    net = Network(Ring, order, settings=Settings(order=order, hop_ns=20 * MS), world=world)
-    net.start()
-    net.run(10_000)
-    assert set(net.leaders.values()) == {max(order)}
-    return net
+    g = Group(Ring, order, Settings(order=order, hop_ns=20 * MS), surroundings)
+    g.world.start()
+    g.run(10_000)
+    assert g.agreed == max(order)
+    g.forget()
+    return g
 
 
 def counted(order: tuple[int, ...]) -> Counter[str]:
@@ -62,15 +67,14 @@ def test_one_starter_just_after_the_greatest(n: int) -> None:
     """3n - 1 with the announcement, whatever the order. Counted as above; the starter had a false alarm that ended."""
     for seed in range(5):
         order = tuple(sorted(range(1, n), key=lambda node: random.Random(f"{seed}/{node}").random()))
-        net = ring((n, *order))
-        net.sent.clear()
+        g = ring((n, *order))
 
-        net.give(order[0], Suspected(n))
-        net.give(order[0], Trusted(n))
-        net.run(30_000)
+        g.give(order[0], Suspected(n))
+        g.give(order[0], Trusted(n))
+        g.run(30_000)
 
-        assert net.sent == Counter({"Election": 2 * n - 1, "Elected": n})
-        assert set(net.leaders.values()) == {n}
+        assert g.sent == Counter({"Election": 2 * n - 1, "Elected": n})
+        assert g.agreed == n
 
 
 @pytest.mark.parametrize(("n", "published"), [(8, 21.7), (16, 54.1), (32, 130), (64, 304)])
@@ -111,10 +115,9 @@ def test_selective_extinction() -> None:
 
 def test_a_node_that_takes_part_puts_its_own_number_in_the_place_of_a_smaller_one() -> None:
     """Who had not started starts by passing."""
-    net = ring((5, 1, 3))
-    net.sent.clear()
+    g = ring((5, 1, 3))
 
-    effects = net.living[3].handle(Received(1, Election(9, 1)), net.now_ns)
+    effects = g.answer(3, Received(1, Election(9, 1)))
 
     assert Send(5, Election(9, 3)) in effects
 
@@ -124,135 +127,136 @@ def test_a_node_that_takes_part_puts_its_own_number_in_the_place_of_a_smaller_on
 
 def test_a_successor_that_dies_with_the_token_is_gone_round() -> None:
     """What it held is sent again, to the next: no time-out is needed."""
-    net = ring((1, 2, 3, 4, 5), World(fifo=True, detect_ms=(30, 30)))
-    net.crash(5)
-    net.run(10_035)
-    holder = next(node for node in (2, 3) if net.living[node].role == "electing")
-    net.crash(holder)
-    net.run(10_000 + 3 * 5 * 20 - 1)  # before anybody's time is out
+    g = ring((1, 2, 3, 4, 5), msgspec.structs.replace(TOLD, detect_least_ns=30 * MS, detect_most_ns=30 * MS))
+    g.let("crash 5")
+    g.run(35)
+    holder = next(node for node in (2, 3) if g[node].role == "electing")
+    g.let(f"crash {holder}")
+    g.run(3 * 5 * 20 - 36)  # before anybody's time is out
 
-    assert set(net.leaders.values()) == {4}
+    assert g.agreed == 4
 
 
 def test_C26_a_number_of_a_dead_starter_does_not_circle_for_ever() -> None:
     """It goes round once, and where it comes by again it ends."""
-    net = ring((1, 2, 3), NOBODY_NOTICES)
-    net.sent.clear()
+    g = ring((1, 2, 3), UNTOLD)
 
-    net.give(1, Received(3, Election(7, 9)))  # sent by a node 9 that is no more
-    net.run(10_000 + 100)
-    assert net.sent == Counter({"Election": 3})
-    net.run(20_000)
+    g.give(1, Received(3, Election(7, 9)))  # sent by a node 9 that is no more
+    g.run(100)
+    assert g.sent == Counter({"Election": 3})
+    g.run(20_000)
 
-    assert set(net.leaders.values()) == {3}
+    assert g.agreed == 3
 
 
 def test_C26_a_lost_token_is_made_up_for_by_a_new_round() -> None:
     """Three times round the ring without a result, and the election is begun again."""
-    net = Network(Ring, range(1, 6), settings=Settings(hop_ns=20 * MS), world=World(fifo=True, loss=0.999))
-    net.start()
-    net.run(100)
-    assert not any(leader == 5 for leader in net.leaders.values())
+    g = Group(Ring, range(1, 6), SETTINGS)
+    g.let("lose 99.9%")
+    g.world.start()
+    g.run(100)
+    assert not any(leader == 5 for leader in g.leaders.values())
 
-    net.world = FIFO
-    net.run(5_000)
+    g.let("heal")
+    g.run(5_000)
 
-    assert set(net.leaders.values()) == {5}
-    assert net.living[1].term > 1
+    assert g.agreed == 5
+    assert g[1].term > 1
 
 
 @pytest.mark.parametrize("seed", range(50))
 def test_C26_with_losses_all_agree_in_the_end(seed: int) -> None:
     """Nodes that stay up agree once losses end, whatever was lost: each that takes part has a time-out of its own."""
-    net = Network(Ring, range(1, 8), settings=Settings(hop_ns=20 * MS), world=World((0, 10), loss=0.3), seed=seed)
-    net.start()
-    net.run(2_000)
-    net.world = World((0, 10))
-    net.run(20_000)
+    g = Group(OnAnyLinks, range(1, 8), SETTINGS, ANY_DELAY, seed=seed)
+    g.let("lose 30%")
+    g.world.start()
+    g.run(2_000)
+    g.let("heal")
+    g.run(20_000)
 
-    assert set(net.leaders.values()) == {7}
+    assert g.agreed == 7
 
 
 @pytest.mark.parametrize("seed", range(50))
 def test_C26_copies_end(seed: int) -> None:
     """Every message twice, in any order: the same leader, and silence."""
-    net = Network(Ring, range(1, 8), settings=Settings(hop_ns=20 * MS), world=World((0, 10), duplicates=1.0), seed=seed)
-    net.start()
-    net.run(20_000)
+    g = Group(OnAnyLinks, range(1, 8), SETTINGS, ANY_DELAY, seed=seed)
+    g.let("duplicate 100%")
+    g.world.start()
+    g.run(20_000)
 
-    assert set(net.leaders.values()) == {7}
-    assert net.sent.total() <= 3 * 7 * 7
+    assert g.agreed == 7
+    assert g.sent.total() <= 3 * 7 * 7
 
 
 def test_a_late_announcement_of_an_earlier_round_changes_nothing() -> None:
     """It is answered with what is current."""
-    net = ring((1, 2, 3))
-    net.crash(3)
-    net.run(20_000)
-    assert net.leaders == {1: 2, 2: 2}
-    one = net.living[1]
+    g = ring((1, 2, 3))
+    g.let("crash 3")
+    g.run(20_000)
+    assert g.leaders == {1: 2, 2: 2}
 
-    assert one.handle(Received(2, Elected(1, 3)), net.now_ns) == [Send(2, Elected(one.term, 2))]
+    assert g.answer(1, Received(2, Elected(1, 3))) == [Send(2, Elected(g[1].term, 2))]
 
 
 @pytest.mark.parametrize("newcomer", [9, 4])
 def test_who_joins_is_told_and_deposes_nobody(newcomer: int) -> None:
     """A healthy leader stays, also when the newcomer is greater."""
-    net = ring((1, 2, 3, 5))
+    g = ring((1, 2, 3, 5))
 
-    net.join(newcomer)
-    net.run(20_000)
+    g.let(f"join {newcomer}")
+    g.run(20_000)
 
-    assert set(net.leaders.values()) == {5}
-    assert len(net.leaders) == 5
+    assert g.agreed == 5
+    assert len(g.leaders) == 5
 
 
 def test_the_greatest_may_flap_and_deposes_nobody() -> None:
     """Unlike bully: who comes back has an outdated round, and is told of the present one."""
-    net = ring((1, 2, 3, 4, 5))
-    net.crash(5)
-    net.run(20_000)
-    net.history.clear()
+    g = ring((1, 2, 3, 4, 5))
+    g.let("crash 5")
+    g.run(20_000)
+    g.history.clear()
     for _ in range(10):
-        net.start(5)
-        net.run(net.now_ns // MS + 2_000)
-        net.crash(5)
-        net.run(net.now_ns // MS + 2_000)
+        g.let("restart 5")
+        g.run(2_000)
+        g.let("crash 5")
+        g.run(2_000)
 
-    assert {node for _, node, _ in net.history} == {5}
-    assert {leader for _, _, leader in net.history} == {4}
+    assert {node for _, node, _ in g.history} == {5}
+    assert {leader for _, _, leader in g.history} == {4}
 
 
 def test_a_leader_that_leaves_is_followed_by_another() -> None:
     """The rest elect."""
-    net = ring((1, 2, 3, 4))
+    g = ring((1, 2, 3, 4))
 
-    net.leave(4)
-    net.run(20_000)
+    g.let("leave 4")
+    g.run(20_000)
 
-    assert net.leaders == dict.fromkeys((1, 2, 3), 3)
+    assert g.leaders == dict.fromkeys((1, 2, 3), 3)
 
 
 def test_who_is_alone_leads() -> None:
     """With nobody to send to, nothing is sent."""
-    net = ring((1, 2))
-    net.crash(2)
-    net.run(20_000)
+    g = ring((1, 2))
+    g.let("crash 2")
+    g.run(20_000)
 
-    assert net.leaders == {1: 1}
+    assert g.leaders == {1: 1}
 
 
 def test_a_partition_gives_two_leaders_for_as_long_as_it_lasts() -> None:
     """Outside the model: each side repairs its own ring and elects; healed, they agree on one."""
-    net = ring((1, 2, 3, 4, 5))
+    g = ring((1, 2, 3, 4, 5))
 
-    net.partition((1, 5, 3), (2, 4))
-    net.run(60_000)
-    assert net.leaders == {1: 5, 2: 4, 3: 5, 4: 4, 5: 5}
+    g.let("partition 1 5 3 | 2 4")
+    g.run(60_000)
+    assert g.leaders == {1: 5, 2: 4, 3: 5, 4: 4, 5: 5}
 
-    net.partition()
-    net.run(70_000)
-    assert len(set(net.leaders.values())) == 1
+    g.let("heal")
+    g.run(70_000)
+    assert g.agreed is not None
 
 
 def test_an_order_that_names_a_node_twice_is_refused() -> None:

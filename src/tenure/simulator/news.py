@@ -37,10 +37,8 @@ class News:
                 self.world.call_at(node.told_ns, self._tell_member, (node, event))
 
     def false_alarm(self, node: Node, event: Suspected | Trusted) -> bool:
-        """Let a node suspect or trust a peer, whatever that does; whether it was news. An elector with a detector of
-        its own listens to that alone.
-        """
-        is_news = not isinstance(node.elector, Watched) and self._alarm(node, event)
+        """Let a node suspect or trust a peer, whatever that does; whether it was news."""
+        is_news = self._alarm(node, event)
         if is_news and isinstance(event, Trusted) and self.world.surroundings.is_told:
             self._look_later(node.number, event.peer)  # who has died meanwhile is not trusted for ever
         return is_news
@@ -50,6 +48,9 @@ class News:
         peer, is_dead = event.peer, isinstance(event, Suspected)
         if node.elector is None or peer not in node.known - {node.number} or is_dead == (peer in node.believed_dead):
             return False
+        if isinstance(node.elector, Watched):  # the world tells what its own detector makes of it
+            self.world.give(node, event)
+            return True
         node.believed_dead ^= {peer}
         self.world.tell(trace.Suspects(self.world.now_ns, node.number, peer, not is_dead))
         self.world.give(node, event)

@@ -16,7 +16,6 @@ from tenure.core.elector import Elector
 from tenure.core.events import NodeId
 from tenure.core.model import FaultModel, Guarantee, Links, Synchrony
 from tenure.core.quorum import majority_of
-from tenure.detectors.watched import Watched
 from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError
 from tenure.simulator import faults
@@ -240,7 +239,7 @@ def kinds_within(kind: type[Elector]) -> tuple[str, ...]:
         "leave": True,
         "ask": True,
         "voters": Guarantee.ONE_AT_A_TIME in kind.guarantees,
-        "false-alarm": not is_bounded and not issubclass(kind, Watched),
+        "false-alarm": not is_bounded,
         "lying-disk": False,
     }
     return tuple(name for name, is_allowed in allowed.items() if is_allowed)
