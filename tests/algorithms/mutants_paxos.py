@@ -85,7 +85,7 @@ def ballots_begin_anew(self: Paxos, seen: int) -> int:
     """Each life counts its ballots from the first one on: hazard C24."""
     del seen
     used = getattr(self, "used", 0) + 1
-    self.used = used  # type: ignore[attr-defined]
+    self.used = used  # type: ignore[attr-defined]  # a mutant is inside
     return used * len(self.voters) + self.voters.index(self.me)
 
 
@@ -161,19 +161,19 @@ def yeses_counted(self: PaxosLease, voter: int, ballot: int, now_ns: int) -> Non
     _lent(self, fresh[0] if voter in answers and fresh else voter, ballot, now_ns)
 
 
-@property  # type: ignore[misc]
+@property  # type: ignore[misc]  # a mutant is inside
 def rho_left_out(self: paxos_lease.Settings) -> int:
     """The owner counts on all that was lent."""
     return self.lease_ns
 
 
-@property  # type: ignore[misc]
+@property  # type: ignore[misc]  # a mutant is inside
 def only_the_owners_clock(self: paxos_lease.Settings) -> int:
     """The owner's clock may be slow, and no voter's fast."""
     return self.lease_ns * (paxos_lease.PPM - self.rho_ppm) // paxos_lease.PPM
 
 
-@property  # type: ignore[misc]
+@property  # type: ignore[misc]  # a mutant is inside
 def only_the_voters_clock(self: paxos_lease.Settings) -> int:
     """A voter's clock may be fast, and the owner's not slow."""
     return self.lease_ns * paxos_lease.PPM // (paxos_lease.PPM + self.rho_ppm)

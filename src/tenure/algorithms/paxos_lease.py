@@ -341,8 +341,8 @@ class PaxosLease(Balloting):
     # When to ask, and timers
 
     def _start(self, records: tuple[Record, ...], now_ns: int) -> None:
-        """A voter that comes back does not know what it has lent: it lends nothing, to itself neither, until that must be
-        over. Meanwhile it may ask others.
+        """A voter that comes back does not know what it has lent: until that must be over it lends nothing, not even to
+        itself. Meanwhile it may ask others.
         """
         for record in records:
             assert isinstance(record, Ledger)
