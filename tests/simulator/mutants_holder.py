@@ -10,9 +10,26 @@ import sys
 from typing import NamedTuple
 
 from tenure.simulator import Run, simulate
+from tenure.simulator.scenario import parse_script
 from tests.holding import mutants as law
 
-ALGORITHM = "bully+lease"
+SCRIPT = """
+algorithm bully+lease
+nodes 1 2 3
+until 40s
+at 1s  drift 2 +100000ppm
+at 1s  drift 3 -100000ppm
+at 9s  ask 1
+at 9s  ask 2
+at 9s  ask 3
+at 15s pause 2 for 3s
+at 15s pause 3 for 3s
+at 22s ask 3 to 1
+at 22s ask 2 to 1
+at 29s pause 1 for 6s
+at 29s crash 3
+"""
+"""What befalls the group whatever the seed, which decides about the rest: bodies, threads that are busy, latencies."""
 MOST_SEEDS = 2000
 
 
@@ -27,11 +44,11 @@ class Row(NamedTuple):
 CAUGHT = (
     Row("deadline_from_the_arrival", "one-body", 0),
     Row("no_margin", "one-body", 0),
-    Row("too_little_left_accepted", "told-in-time", 68),
-    Row("soft_deadline_skipped", "told-in-time", 0),
+    Row("too_little_left_accepted", "told-in-time", 170),
+    Row("soft_deadline_skipped", "told-in-time", 2),
     Row("valid_without_the_clock", "one-body", 0),
     Row("silent_owner_renewed", "renewed-alive", 0),
-    Row("renewed_after_the_grace", "renewed-alive", 32),
+    Row("renewed_after_the_grace", "renewed-alive", 0),
     Row("released_before_the_body_left", "released-last", 0),
     Row("overrun_not_reported", "overrun-once", 0),
     Row("overrun_reported_again", "overrun-once", 0),
@@ -52,14 +69,14 @@ def named(name: str) -> law.Mutant:
     return next(mutant for mutant in law.MUTANTS if mutant.name == name)
 
 
-def storm(seed: int) -> Run:
-    """Three nodes, half a minute."""
-    return simulate(ALGORITHM, nodes=3, seed=seed, until=30, holders=True, trace=False)
+def group(seed: int) -> Run:
+    """The run of a seed."""
+    return simulate(scenario=parse_script(SCRIPT), seed=seed, holders=True, trace=False)
 
 
 def violated(seed: int) -> set[str]:
     """What the checkers object to in this run."""
-    return {violation.checker for violation in storm(seed).violations}
+    return {violation.checker for violation in group(seed).violations}
 
 
 def main() -> None:
