@@ -53,8 +53,8 @@ class Lease:
         return True
 
     def propose(self) -> bool:
-        """Take up the next configuration, if there is one to be proposed and its majority lets this node hold for as
-        long as it has announced; whether there was.
+        """Take up the next configuration, if there is one to be proposed, and a majority of it has leased for as long
+        as this node has announced: no change is begun to nodes that are not there. Whether it was taken up.
         """
         following = self._following()
         if following is None or self.deadline_ns is None:
