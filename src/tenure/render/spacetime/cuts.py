@@ -26,7 +26,7 @@ def groups(links: Collection[Link], nodes: Collection[NodeId]) -> Groups:
             left = [other for other in left if other not in near]
         sides.append(sorted(side))
     across = {(a, b) for side in sides for a in side for other in sides if other is not side for b in other}
-    if len(sides) == 1 or not across <= cut or {link for link in cut if set(link) <= set(nodes)} != across:
+    if len(sides) == 1 or {link for link in cut if set(link) <= set(nodes)} != across:
         return []
     return sorted(sides, key=lambda side: (-len(side), side))
 
