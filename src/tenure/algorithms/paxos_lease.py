@@ -188,8 +188,8 @@ class PaxosLease(Balloting):
                 self._accept((sender, incarnation), ballot, now_ns)
             case Accepted(ballot=ballot):
                 self._accepted(sender, ballot, now_ns)
-            case Refused(ballot=ballot, promised=promised):
-                self._refused(ballot, promised, now_ns)
+            case Refused(promised=promised):
+                self._refused(promised)
             case Owned(token=token):
                 self._told(sender, token, now_ns)
             case Released():
@@ -251,11 +251,9 @@ class PaxosLease(Balloting):
             vote = self._accepted if proposal.is_promised else self._promised
             vote(self.me, proposal.ballot, now_ns)
 
-    def _refused(self, ballot: int, promised: int, now_ns: int) -> None:
-        """Let a candidate with a greater ballot finish; an owner renews under a greater one, next time."""
+    def _refused(self, promised: int) -> None:
+        """Ask under a greater ballot, next time. One refusal ends none: who asks in vain refuses for ever."""
         self._seen = max(self._seen, promised)
-        if self.proposal is not None and self.proposal.ballot == ballot < promised and self.token is None:
-            self._pause(now_ns + 2 * self.settings.answer_ns)
 
     def _pause(self, from_ns: int) -> None:
         self.proposal = None
