@@ -331,3 +331,8 @@ def test_no_storm_violates_anything(first: int) -> None:
     runs = [simulate(PaxosLease, nodes=1 + seed % 6, seed=seed, trace=False) for seed in range(first, first + 20)]
     assert [(run.setup.seed, str(violation)) for run in runs for violation in run.violations] == []
     assert not any(run.is_void for run in runs)
+
+
+def test_one_voter_that_asks_in_vain_keeps_nobody_from_the_lease() -> None:
+    """A run that once had no owner for twenty calm seconds: its refusals ended every ballot of the other candidate."""
+    assert simulate(PaxosLease, nodes=3, seed=68, trace=False).violations == []
