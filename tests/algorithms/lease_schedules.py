@@ -16,7 +16,7 @@ from typing import Any
 
 from tenure.algorithms.majority_lease import Granted, MajorityLease, Settings
 from tenure.core.effects import Authorised, Deposed, Persist, Recognised, Send
-from tenure.core.elector import Elector, WishRefused
+from tenure.core.elector import WishRefused
 from tenure.core.events import (
     Asked,
     Event,
@@ -57,7 +57,7 @@ class Cell:
         self.ppm = (-RHO_PPM, 0, RHO_PPM)[int(chance.random() * 3)]
         self.shown_ns = int(chance.random() * 10_000)
         self.records: dict[type[Record], Record] = {}
-        self.elector: Elector | None = None
+        self.elector: MajorityLease | None = None
         self.writing: list[tuple[int, Record]] = []
         self.waiting: list[Send] = []
         self.durable = 0
