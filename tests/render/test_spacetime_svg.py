@@ -148,6 +148,28 @@ def test_kinds_differ_by_dashes_and_not_by_colour_alone() -> None:
     assert len(set(dashes[:5])) == 5
 
 
+def luminance(colour: str) -> float:
+    """Relative luminance, WCAG 2.1, of a colour such as #fff or #16202b."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_words_have_the_contrast_that_reading_needs(theme: int) -> None:
+    """4.5 to 1 against the paper (WCAG 2.1, criterion 1.4.3), in the light and in the dark."""
+    style = parsed(svg(runs.small())).findtext(f"{SVG}style") or ""
+    block = re.findall(r"\.tenure-run\{(--ink[^}]*)", style)[theme]
+    colours = dict(re.findall(r"--([\w-]+):(#[0-9a-f]+)", block))
+    words_of = [name for name in colours if name in {"ink", "muted"} or name.startswith("t-")]
+    assert len(words_of) == 9
+    paper = luminance(colours["paper"])
+    for name in words_of:
+        light, dark = sorted((luminance(colours[name]), paper), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, name
+
+
 def test_partitions_are_shaded_and_told() -> None:
     """A shade for as long as it lasts, hatched lanes for the smaller side, and words above."""
     root = parsed(svg(runs.split()))

@@ -31,7 +31,8 @@ def style(root: str) -> str:
         dashes = "" if dash == "none" else f";stroke-dasharray:{dash}"
         rules.append(f".tenure-run .k{number}{{stroke:var(--{colour}){dashes}}}")
     for number, colour in enumerate(COLOURS):
-        rules.append(f".tenure-run .h{number},.tenure-run .t{number}{{fill:var(--{colour})}}")
+        rules.append(f".tenure-run .h{number}{{fill:var(--{colour})}}")
+        rules.append(f".tenure-run .t{number}{{fill:var(--t-{colour})}}")  # words need more contrast than lines
     for look, pattern in (
         (".band.electing", "stripes"),
         (".track.overlap", "hatch"),
