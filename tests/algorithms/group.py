@@ -14,7 +14,8 @@ from tenure.simulator.faults import parse
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.network import MS
 from tenure.simulator.news import News
-from tenure.simulator.world import Surroundings, World
+from tenure.simulator.surroundings import Surroundings
+from tenure.simulator.world import World
 
 DELAY_MS = 10
 TOLD = Surroundings(least_ns=DELAY_MS * MS, most_ns=DELAY_MS * MS, news_least_ns=100 * MS, is_told=True)

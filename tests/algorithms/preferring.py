@@ -12,7 +12,7 @@ from tenure.algorithms.preference import Preference, Settings
 from tenure.core.elector import Elector
 from tenure.core.events import NodeId, Rated, Rating, Received, Suspected, Trusted
 from tenure.simulator.network import MS
-from tenure.simulator.world import Surroundings
+from tenure.simulator.surroundings import Surroundings
 from tests.algorithms import group as simulated
 from tests.algorithms.appointed import Appoint, Appointed
 

@@ -14,7 +14,7 @@ import pytest
 from tenure.algorithms.bully import Bully, Coordinator, Settings
 from tenure.core.events import Received, Suspected, Trusted, Woke
 from tenure.simulator.network import MS
-from tenure.simulator.world import Surroundings
+from tenure.simulator.surroundings import Surroundings
 from tests.algorithms.group import DELAY_MS, TOLD, UNTOLD, Group
 
 SETTINGS = Settings(delay_ns=DELAY_MS * MS)

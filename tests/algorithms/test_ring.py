@@ -16,7 +16,7 @@ from tenure.algorithms.ring import Elected, Election, Ring, Settings
 from tenure.core.effects import Send
 from tenure.core.events import Received, Started, Suspected, Trusted
 from tenure.simulator.network import MS
-from tenure.simulator.world import Surroundings
+from tenure.simulator.surroundings import Surroundings
 from tests.algorithms.group import TOLD, UNTOLD, Group
 from tests.algorithms.storms import OnAnyLinks
 

@@ -15,7 +15,7 @@ from tenure.core.events import Suspected
 from tenure.detectors import heartbeat, phi
 from tenure.detectors.watched import Watched, WatchedByPhi
 from tenure.simulator.network import MS
-from tenure.simulator.world import Surroundings
+from tenure.simulator.surroundings import Surroundings
 from tests.algorithms.group import Group
 
 DETECTORS: dict[str, tuple[type[Watched], Any]] = {

@@ -15,7 +15,8 @@ from tenure.simulator.faults import parse
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.network import MS
 from tenure.simulator.news import News
-from tenure.simulator.world import Surroundings, World
+from tenure.simulator.surroundings import Surroundings
+from tenure.simulator.world import World
 
 S = 1000 * MS
 

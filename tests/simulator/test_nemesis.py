@@ -12,10 +12,27 @@ from tenure.simulator.network import MS
 from tests.simulator.probe import Probe, Scene, Script
 
 NOTHING = [
-    "crash 9", "restart 9", "pause 9 for 1s", "drift 9 +1ppm", "disk 9 stalls", "leave 9", "ask 9", "suspect 1 at 9",
-    "join 1", "crash 3", "pause 3 for 1s", "ask 3", "mend 1 -> 2", "partition 1 2 3", "lose 0%", "duplicate 0%",
-    "latency 1ms to 10ms", "suspect 9 at 1", "suspect 1 at 1", "trust 2 at 1",
-]  # fmt: skip
+    "crash 9",
+    "restart 9",
+    "pause 9 for 1s",
+    "drift 9 +1ppm",
+    "disk 9 stalls",
+    "leave 9",
+    "ask 9",
+    "suspect 1 at 9",
+    "join 1",
+    "crash 3",
+    "pause 3 for 1s",
+    "ask 3",
+    "mend 1 -> 2",
+    "partition 1 2 3",
+    "lose 0%",
+    "duplicate 0%",
+    "latency 1ms to 10ms",
+    "suspect 9 at 1",
+    "suspect 1 at 1",
+    "trust 2 at 1",
+]
 
 
 @pytest.mark.parametrize("words", NOTHING)
@@ -143,10 +160,28 @@ def test_what_a_detector_of_its_own_thinks_is_told() -> None:
 def test_every_fault_is_carried_out() -> None:
     """None is forgotten: each strikes something in one world or another."""
     words = [
-        "pause 1 for 1s", "drift 1 +5ppm", "disk 1 takes 1ms to 2s", "disk 1 stalls", "disk 1 lies", "disk 1 works",
-        "cut 1 -> 2", "mend 1 -> 2", "partition 1", "heal", "lose 5%", "duplicate 5%", "latency 0s to 1s", "join 7",
-        "ask 1", "voters 1 2 by 1", "suspect 2 at 1", "trust 2 at 1", "leave 3", "crash 1", "restart 1",
-    ]  # fmt: skip
+        "pause 1 for 1s",
+        "drift 1 +5ppm",
+        "disk 1 takes 1ms to 2s",
+        "disk 1 stalls",
+        "disk 1 lies",
+        "disk 1 works",
+        "cut 1 -> 2",
+        "mend 1 -> 2",
+        "partition 1",
+        "heal",
+        "lose 5%",
+        "duplicate 5%",
+        "latency 0s to 1s",
+        "join 7",
+        "ask 1",
+        "voters 1 2 by 1",
+        "suspect 2 at 1",
+        "trust 2 at 1",
+        "leave 3",
+        "crash 1",
+        "restart 1",
+    ]
     scene = Scene(Script())
     assert [one for one in words if not scene.let(one)] == []
     assert {type(parse(one)) for one in words} == set(AnyFault.__args__)

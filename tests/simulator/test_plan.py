@@ -15,7 +15,8 @@ from tenure.simulator import faults, names
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
 from tenure.simulator.plan import KINDS, STROKES, Plan, draw, kinds_beyond, kinds_within
-from tenure.simulator.world import Surroundings, World
+from tenure.simulator.surroundings import Surroundings
+from tenure.simulator.world import World
 from tests.simulator.probe import Probe, Script
 
 UNTIL_NS = 60 * NS_PER_S

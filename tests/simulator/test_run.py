@@ -44,8 +44,11 @@ def test_the_same_seed_gives_the_same_run_watched_or_not(name: str) -> None:
 
 def test_violations_are_the_same_watched_or_not() -> None:
     """Where there are some."""
-    runs = [simulate("bully", seed=seed, faults=("partition",), check=("one-leader",), trace=kept)
-            for seed in range(8) for kept in (True, False)]  # fmt: skip
+    runs = [
+        simulate("bully", seed=seed, faults=("partition",), check=("one-leader",), trace=kept)
+        for seed in range(8)
+        for kept in (True, False)
+    ]
     assert any(run.violations for run in runs)
     for watched, unwatched in zip(runs[::2], runs[1::2], strict=True):
         assert shown(watched) == shown(unwatched)

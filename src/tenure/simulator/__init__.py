@@ -26,7 +26,7 @@ from tenure.core.events import NodeId
 from tenure.simulator.checkers import Violation
 from tenure.simulator.run import Run, run, set_up
 from tenure.simulator.scenario import Scenario
-from tenure.simulator.world import Surroundings
+from tenure.simulator.surroundings import Surroundings
 
 __all__ = ["Run", "Scenario", "Surroundings", "Violation", "simulate"]
 

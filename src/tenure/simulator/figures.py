@@ -23,7 +23,8 @@ from tenure.simulator.faults import AnyFault
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.network import MS
 from tenure.simulator.news import News
-from tenure.simulator.world import Surroundings, World, kind_of
+from tenure.simulator.surroundings import Surroundings
+from tenure.simulator.world import World, kind_of
 
 RINGS = 400
 """Random rings whose mean is taken; its standard error is below 1 % for 8 nodes and more."""

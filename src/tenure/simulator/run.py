@@ -28,7 +28,8 @@ from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
 from tenure.simulator.plan import Plan
 from tenure.simulator.scenario import Expectation, Scenario
-from tenure.simulator.world import RanAway, Surroundings, World, kind_of
+from tenure.simulator.surroundings import Surroundings
+from tenure.simulator.world import RanAway, World, kind_of
 
 LIMIT_VIOLATIONS = 100
 """That one run keeps; a checker that objects at every step has made its point."""

@@ -1,0 +1,33 @@
+"""How a simulated world is when nothing goes wrong."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tenure.errors import ConfigurationError
+from tenure.simulator.network import MS
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the world is when nothing goes wrong. Times are integer nanoseconds of true time."""
+
+    least_ns: int = 1 * MS
+    most_ns: int = 10 * MS
+    """A message takes from the least to the most; within one region of a cloud it is 0.2 to 2 ms."""
+    disk_least_ns: int = 1 * MS
+    disk_most_ns: int = 5 * MS
+    """A write takes so long until it is durable; a solid-state disk's fsync takes 0.5 to 5 ms."""
+    detect_least_ns: int = 100 * MS
+    detect_most_ns: int = 300 * MS
+    """With `is_told`: from a crash, a return, a cut or its end until each node is told; what is over before is not."""
+    is_told: bool = False
+    """Whether the world itself tells nodes who is dead; otherwise detectors of their own must find out."""
+    news_least_ns: int = 50 * MS
+    news_most_ns: int = 300 * MS
+    """From when a member joins or leaves until each other node is told."""
+
+    def __post_init__(self) -> None:
+        for what in ("", "disk_", "detect_", "news_"):
+            least_ns, most_ns = getattr(self, f"{what}least_ns"), getattr(self, f"{what}most_ns")
+            if not 0 <= least_ns <= most_ns:
+                raise ConfigurationError(f"{what}least_ns {least_ns}, {what}most_ns {most_ns}: give the least first")
