@@ -1,7 +1,7 @@
 """PaxosLease: a majority lends the leadership for a while, and who does not renew it loses it by its own clock.
 
 M. Trencseni, A. Gazso and H. Reinhardt, "PaxosLease: Diskless Paxos for Leases", 2012, arXiv:1209.4187, with the rules
-of M. Trencseni, "PaxosLease Revisited: A Checked Model of Diskless Distributed Leases", 2026.
+that Trencseni's revision of 2026 makes explicit.
 
 The idea. Paxos chooses a value for ever; here it chooses an owner, whom each voter forgets after a while. Who knows of
 no live lease asks the voters, under a ballot number of its own, to promise that they lend nothing below it; with
