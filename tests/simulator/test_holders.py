@@ -195,6 +195,14 @@ def test_a_pause_freezes_the_body_and_its_authority_ends_meanwhile(bodies: pytes
     assert run.violations == []
 
 
+def test_a_body_that_a_pause_keeps_from_leaving_is_an_overrun(bodies: pytest.MonkeyPatch) -> None:
+    """It was told, and ran, frozen, at its hard deadline; when the node goes on that is reported before it leaves."""
+    run = alone("at 5s ask 1\nat 5001ms pause 1 for 6s\n")
+    (resumed,), (overran,) = records(run, trace.Resumed), records(run, trace.Overran)
+    assert overran.at_ns == resumed.at_ns == records(run, trace.Closed)[0].at_ns
+    assert run.violations == []
+
+
 def test_a_crash_ends_a_body_without_a_word(bodies: pytest.MonkeyPatch) -> None:
     """Neither told nor closed: it is gone, and so is its holder."""
     run = alone("at 5s crash 1\n")

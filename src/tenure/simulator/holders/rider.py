@@ -122,8 +122,10 @@ class Rider:
         self._set_alarm()
 
     def body_left(self) -> None:
-        """It has left before the holder lets go of anything."""
+        """It has left before the holder lets go of anything, and ran until now, if it was stopped by a pause."""
         assert self._body is not None
+        if self.now_ns >= self.holder.wake_ns:
+            self.give(events.Woke())
         self.world.tell(trace.Closed(self.world.now_ns, self.node.number, self._body.token))
         self._body = None
         self.give(events.BodyLeft())
