@@ -15,6 +15,10 @@ names      algorithms and detectors by name
 checkers, measures           what must hold | how long there was no leader, or two
 holders    the law of holding a tenure, on each node of a group that gives authority
 run        one run from its setup to its judgement
+tally      what came of many runs, and what never fired in them
+hunt       many seeds on any executor, until one violates something
+shrink     what goes wrong in that one, as little of it as may be
+replay     judges a trace that was written before
 """
 
 from __future__ import annotations
