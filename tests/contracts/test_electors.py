@@ -26,6 +26,7 @@ from tenure.algorithms.majority_lease import MajorityLease
 from tenure.algorithms.paxos import Paxos
 from tenure.algorithms.paxos_lease import PaxosLease
 from tenure.algorithms.preference import Preference
+from tenure.algorithms.raft import Raft
 from tenure.algorithms.ring import Ring
 from tenure.algorithms.split_brain import KeepMajority, StaticQuorum
 from tenure.core.codec import Codec
@@ -62,6 +63,7 @@ ELECTORS: tuple[type[Elector], ...] = (
     Preference.over(Bully),
     Paxos,
     PaxosLease,
+    Raft,
     MajorityLease.over(Bully),
     MajorityLease.over(Ring),
 )
@@ -137,6 +139,8 @@ def any_value(kind: Any, chance: random.Random) -> Any:
             return chance.random() < 0.5
         case builtins.int:
             return 1 + int(chance.random() * 7)
+        case builtins.bytes:
+            return bytes(int(chance.random() * 7) for _ in range(int(chance.random() * 4)))
         case builtins.str:
             return f"text {int(chance.random() * 7)}"
         case type() as struct if issubclass(struct, msgspec.Struct):

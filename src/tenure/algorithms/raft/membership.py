@@ -1,0 +1,128 @@
+"""Changes of who votes: joint consensus.
+
+Ongaro and Ousterhout 2014, section 6. Any set of voters may follow any other. Newcomers first get the log, without a
+vote; when they have it, the leader appends the joint configuration of old and new, and once that is committed the new
+one. Each is in force at a node from when it stands in its log. One change at a time, and none before an entry of the
+leader's own term is committed (D. Ongaro, "bug in single-server membership changes", raft-dev, July 2015).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tenure.algorithms.raft.configuration import Configuration
+from tenure.algorithms.raft.messages import Changed, Configured, NotLeader, Refused, Unknown
+from tenure.algorithms.raft.progress import Pace, Progress
+from tenure.algorithms.raft.snapshots import Snapshots
+from tenure.core.events import NodeId
+from tenure.durations import NEVER_NS
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A change of voters under way at this leader."""
+
+    voters: frozenset[NodeId]
+    learners: frozenset[NodeId]
+    newcomers: frozenset[NodeId]
+    until_ns: int
+    """When it is given up if the newcomers have not caught up."""
+    request: int | None
+    """Whom to answer."""
+    is_appended: bool = False
+
+
+class Membership(Snapshots):
+    """The leader's part; followers take configurations out of their log."""
+
+    _change: Change | None = None
+
+    def _why_not_change(self, voters: tuple[NodeId, ...]) -> str | None:
+        """What stands against a change now, if anything; it says what would help."""
+        if not voters:
+            return "somebody must vote: name some nodes"
+        if self.term_committed != self.term:
+            return "no entry of this leader's term is committed yet: ask again in a moment"
+        if self._change is not None or self.configuration.is_joint or self.log.configuration_index > self.commit:
+            return "another change of voters is under way: ask again when it is through"
+        return None
+
+    @property
+    def term_committed(self) -> int:
+        """The term of the last entry that is committed."""
+        return self.log.term_at(self.commit)
+
+    def _begin_change(
+        self, voters: tuple[NodeId, ...], learners: tuple[NodeId, ...], request: int | None, now_ns: int
+    ) -> None:
+        """Newcomers learn first: a configuration with voters who lack the log could commit nothing for a while."""
+        now = self.configuration
+        newcomers = frozenset(voters) - frozenset(now.voters)
+        until_ns = now_ns + self.settings.catch_up_ns
+        self._change = Change(frozenset(voters), frozenset(learners), newcomers, until_ns, request)
+        if newcomers - set(now.learners):
+            self._append_configuration(now.learning(newcomers), now_ns)
+
+    def _append_configuration(self, configuration: Configuration, now_ns: int) -> None:
+        self._put(self.log.last_index + 1, (Configured(self.term, configuration),), now_ns)
+        self._greet(self._meet_peers(now_ns), now_ns)
+        for peer, progress in self.peers.items():
+            self._send_entries(peer, progress, now_ns)
+        self._advance_commit(now_ns)
+
+    def _meet_peers(self, now_ns: int) -> list[NodeId]:
+        """Know the progress of everybody who gets the log, and of nobody else; those that are new."""
+        others, known = self._others(), self.peers
+        last_index = self.log.last_index
+        self.peers = {peer: known[peer] if peer in known else Progress(last_index, now_ns) for peer in others}
+        return [peer for peer in others if peer not in known]
+
+    def _greet(self, newcomers: list[NodeId], now_ns: int) -> None:
+        for peer in newcomers:
+            self._send_after(peer, self.peers[peer], self.log.last_index, now_ns)
+
+    def _change_on(self, now_ns: int) -> None:
+        """The next step of a change, if it is time for one."""
+        change, configuration = self._change, self.configuration
+        if self.log.configuration_index > self.commit:
+            return
+        if configuration.is_joint:
+            self._append_configuration(configuration.final(), now_ns)
+        elif change is not None and change.is_appended:
+            self._change = None
+            if change.request is not None:
+                self._answer(change.request, Changed(self.log.configuration_index))
+        elif self.me not in configuration.voters:
+            self._step_down("it is no voter any more", now_ns)
+        elif change is not None and all(map(self._has_caught_up, change.newcomers)):
+            self._change = msgspec.structs.replace(change, is_appended=True)
+            self._append_configuration(configuration.towards(change.voters, change.learners), now_ns)
+        elif change is not None and now_ns >= change.until_ns:
+            self._give_up(change, now_ns)
+
+    def _has_caught_up(self, newcomer: NodeId) -> bool:
+        """Whether it has all that is committed, and takes what comes as it comes."""
+        progress = self.peers[newcomer]
+        return progress.pace is Pace.STREAMING and progress.match >= self.commit
+
+    def _give_up(self, change: Change, now_ns: int) -> None:
+        """Newcomers that do not catch up are sent away again."""
+        late = sorted(newcomer for newcomer in change.newcomers if not self._has_caught_up(newcomer))
+        self._change = None
+        if change.request is not None:
+            why = f"nodes {late} did not catch up in time: see that they run and can be reached, then ask again"
+            self._answer(change.request, Refused(why))
+        now = self.configuration
+        learners = tuple(learner for learner in now.learners if learner not in change.newcomers)
+        self._append_configuration(Configuration(now.voters, (), learners), now_ns)
+
+    def _disown(self) -> None:
+        super()._disown()
+        change, self._change = self._change, None
+        if change is not None and change.request is not None:
+            self._answer(change.request, Unknown() if change.is_appended else NotLeader(None))
+
+    def _change_due_ns(self) -> int:
+        """When a change is given up."""
+        change = self._change
+        is_waiting = change is not None and not change.is_appended and self.log.configuration_index <= self.commit
+        return change.until_ns if change is not None and is_waiting else NEVER_NS

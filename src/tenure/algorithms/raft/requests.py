@@ -1,0 +1,78 @@
+"""What clients ask becomes entries, reads and changes of voters, or is refused at once.
+
+Ongaro and Ousterhout 2014, section 8; Ongaro 2014, chapter 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenure.algorithms.raft.elections import Elections
+from tenure.algorithms.raft.messages import (
+    AnyEntry,
+    Busy,
+    ChangeVoters,
+    Command,
+    Execute,
+    NotLeader,
+    Opening,
+    OpenSession,
+    Read,
+    Refused,
+)
+from tenure.algorithms.raft.state import Role
+from tenure.core.events import NodeId, Request
+
+
+class Requests(Elections):
+    """The beginning of every request; its answer comes when its entry is applied, or at once."""
+
+    def _requested(self, requests: Sequence[Request], now_ns: int) -> None:
+        """Everything that is asked at once becomes one piece of log, one write and one message to each follower."""
+        entries: list[AnyEntry] = []
+        reads: list[Read] = []
+        whom = self._whom_to_ask()
+        first = self.log.last_index + 1
+        room = self.settings.uncommitted - (self.log.last_index - self.commit)
+        for request in requests:
+            if isinstance(request, Read):
+                reads.append(request)
+            elif isinstance(request, ChangeVoters):
+                self._asked_to_change(request, whom, now_ns)
+            elif whom != self.me:
+                self._answer(request.id, NotLeader(whom))
+            elif len(entries) >= room:
+                self._answer(request.id, Busy())
+            elif isinstance(request, Execute):
+                if len(request.payload) > self.settings.command_bytes or request.sequence < 1:
+                    self._answer(request.id, Refused(self._why_not(request)))
+                    continue
+                self._asked[first + len(entries)] = request.id
+                entries.append(Command(self.term, request.client, request.sequence, request.payload))
+            else:
+                assert isinstance(request, OpenSession), f"a {type(request).__name__} is no request of raft"
+                self._asked[first + len(entries)] = request.id
+                entries.append(Opening(self.term))
+        if entries:
+            self._put(first, tuple(entries), now_ns)
+            for peer, progress in self.peers.items():
+                self._send_entries(peer, progress, now_ns)
+        if reads:
+            self._read(reads, now_ns)
+
+    def _whom_to_ask(self) -> NodeId | None:
+        """Who takes commands now, as far as this node knows."""
+        return self.leader if self._transfer is None else self._transfer.to
+
+    def _why_not(self, request: Execute) -> str:
+        if request.sequence < 1:
+            return f"sequence is {request.sequence}: number commands from 1 on"
+        return f"the command has {len(request.payload)} bytes, and {self.settings.command_bytes} are allowed: send less"
+
+    def _asked_to_change(self, request: ChangeVoters, whom: NodeId | None, now_ns: int) -> None:
+        if whom != self.me or self.role is not Role.LEADING:
+            self._answer(request.id, NotLeader(whom))
+        elif (why := self._why_not_change(request.voters)) is not None:
+            self._answer(request.id, Refused(why))
+        else:
+            self._begin_change(request.voters, request.learners, request.id, now_ns)

@@ -1,0 +1,98 @@
+"""Snapshots for followers that are too far behind: figure 13's InstallSnapshot RPC, piece by piece.
+
+Ongaro and Ousterhout 2014, section 7. The follower says how far it has got, so that a piece that was lost is sent
+again and nothing else; one piece is under way at a time, and goes again with each heartbeat, whose place it takes.
+"""
+
+from __future__ import annotations
+
+from tenure.algorithms.raft.messages import Installing, InstallSnapshot, Matched, Snapshot
+from tenure.algorithms.raft.progress import Pace, Progress
+from tenure.algorithms.raft.replication import Replication
+from tenure.algorithms.raft.state import Role
+from tenure.core.events import NodeId
+
+
+class Snapshots(Replication):
+    """Sending and taking snapshots."""
+
+    _pieces: tuple[int, int, bytes] | None = None
+    """Of a snapshot that is coming: its index and term, and what there is of it."""
+
+    # The leader
+
+    def _begin_install(self, peer: NodeId, progress: Progress, now_ns: int) -> None:
+        assert self.snapshot.index >= self.log.base_index, "nothing is forgotten that no snapshot holds"
+        progress.install(self.snapshot)
+        self._send_piece(peer, progress, now_ns)
+
+    def _send_piece(self, peer: NodeId, progress: Progress, now_ns: int) -> None:
+        snapshot, offset = progress.snapshot, progress.offset
+        assert snapshot is not None
+        piece = snapshot.data[offset : offset + self.settings.piece_bytes]
+        message = InstallSnapshot(
+            term=self.term,
+            index=snapshot.index,
+            snapshot_term=snapshot.term,
+            configuration=snapshot.configuration,
+            offset=offset,
+            data=piece,
+            is_last=offset + len(piece) == len(snapshot.data),
+            sent_ns=now_ns,
+            round=self.round,
+        )
+        self._send_at_once(peer, message)
+
+    def _installing(self, peer: NodeId, answer: Installing, now_ns: int) -> None:
+        """Go on from where it is, if that is news."""
+        progress = self.peers.get(peer)
+        if progress is None or self.role is not Role.LEADING or answer.term != self.term:
+            return
+        self._note_promise(progress, answer.sent_ns, answer.round, now_ns)
+        snapshot = progress.snapshot
+        if progress.pace is not Pace.INSTALLING or snapshot is None or snapshot.index != answer.index:
+            return
+        has_restarted = answer.offset == 0 < progress.offset
+        if progress.offset < answer.offset < len(snapshot.data) or has_restarted:
+            progress.offset = answer.offset
+            self._send_piece(peer, progress, now_ns)
+
+    # The follower
+
+    def _install_snapshot(self, leader: NodeId, message: InstallSnapshot, now_ns: int) -> None:
+        """Figure 13, "Receiver implementation"; one that says less than this node knows is of no use to it."""
+        self._follow(leader, now_ns)
+        if message.index <= self.commit:
+            self._pieces = None
+            self._send(leader, Matched(self.term, self.commit, message.sent_ns, message.round), now_ns)
+            return
+        data = self._data_up_to(message)
+        if message.offset == len(data):
+            data += message.data
+            if message.is_last:
+                self._pieces = None
+                self._install(Snapshot(message.index, message.snapshot_term, message.configuration, data), now_ns)
+                self._send(leader, Matched(self.term, message.index, message.sent_ns, message.round), now_ns)
+                return
+            self._pieces = (message.index, message.snapshot_term, data)
+        self._send(leader, Installing(self.term, message.index, len(data), message.sent_ns, message.round), now_ns)
+
+    def _data_up_to(self, message: InstallSnapshot) -> bytes:
+        """What there is already of this snapshot."""
+        pieces = self._pieces
+        is_same = pieces is not None and pieces[:2] == (message.index, message.snapshot_term)
+        return pieces[2] if pieces is not None and is_same else b""
+
+    def _install(self, snapshot: Snapshot, now_ns: int) -> None:
+        """Figure 13: "if existing log entry has same index and term as snapshot's last included entry, retain log
+        entries following it", else "discard the entire log". The gate has restored the machine.
+        """
+        self.snapshot, log = snapshot, self.log
+        self._persist(snapshot, now_ns)
+        self._compact_at = None
+        if log.has(snapshot.index, snapshot.term):
+            log.compact(snapshot.index)
+        else:
+            log.reset(snapshot.index, snapshot.term, snapshot.configuration)
+        self.commit = snapshot.index
+        self._keep_base(now_ns)
