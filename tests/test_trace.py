@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure import trace
@@ -49,6 +49,7 @@ TRACES = st.builds(
 HEAD = next(trace.lines(Trace(Head(trace.VERSION, "bully", (1, 2), 7, 9), [])))
 
 
+@settings(deadline=None, database=None)
 @given(TRACES)
 def test_a_trace_is_read_back_as_it_was_written(some: Trace) -> None:
     """Every kind of record, whatever is in it; the same bytes again."""
@@ -65,6 +66,7 @@ def test_a_whole_run_goes_through_a_file(tmp_path: Path) -> None:
     assert trace.read(tmp_path / "x.trace") == run.trace
 
 
+@settings(deadline=None, database=None)
 @given(some=TRACES, cut=st.integers(1, 10**6))
 def test_a_file_that_is_cut_within_a_line_is_refused(some: Trace, cut: int) -> None:
     """With the number of that line."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.durations import NEVER_NS
@@ -14,6 +14,7 @@ INSTANTS = st.integers(0, 10**15)
 RATES = st.integers(-FASTEST_PPM, FASTEST_PPM)
 
 
+@settings(deadline=None, database=None)
 @given(began=INSTANTS, shown=INSTANTS, ppm=RATES, ahead=st.integers(0, 10**15))
 def test_when_is_the_first_instant_at_which_it_shows_that(began: int, shown: int, ppm: int, ahead: int) -> None:
     """Not before, and not one nanosecond later."""
@@ -23,6 +24,7 @@ def test_when_is_the_first_instant_at_which_it_shows_that(began: int, shown: int
     assert when == began or clock.at(when - 1) < shown + ahead
 
 
+@settings(deadline=None, database=None)
 @given(began=INSTANTS, shown=INSTANTS, rates=st.lists(st.tuples(st.integers(0, 10**12), RATES)))
 def test_it_never_goes_back_and_keeps_its_rate(began: int, shown: int, rates: list[tuple[int, int]]) -> None:
     """Whatever its rate changes to; a change loses no more than what is below a nanosecond."""

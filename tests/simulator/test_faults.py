@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.errors import ConfigurationError
@@ -57,6 +57,7 @@ WORDS = st.one_of(
 )
 
 
+@settings(deadline=None, database=None)
 @given(FAULTS)
 def test_a_fault_is_read_back_from_its_words(fault: AnyFault) -> None:
     """All kinds, with all that they may say: chances to the last bit, times up to ten days."""
@@ -69,6 +70,7 @@ def test_the_property_above_is_over_all_faults() -> None:
     assert kinds == {type(parse(saying.replace("N", "1", 1).replace("N", "2", 1))) for saying in SAYINGS.split(", ")}
     seen = set[type]()
 
+    @settings(deadline=None, database=None)
     @given(st.lists(FAULTS, min_size=20, max_size=20))
     def look(some: list[AnyFault]) -> None:
         seen.update(type(fault) for fault in some)
@@ -77,6 +79,7 @@ def test_the_property_above_is_over_all_faults() -> None:
     assert seen == kinds
 
 
+@settings(deadline=None, database=None)
 @given(st.one_of(st.text(), st.lists(WORDS, max_size=8).map(" ".join)))
 def test_whatever_is_no_fault_is_refused_as_a_configuration(words: str) -> None:
     """By nothing but ConfigurationError; what is one can be said again."""

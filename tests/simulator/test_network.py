@@ -6,7 +6,7 @@ from itertools import permutations
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.simulator.network import Network, Weather
@@ -17,6 +17,7 @@ def network(**weather: float) -> Network:
     return Network(Weather(**weather), Random(1))  # type: ignore[arg-type]  # Weather checks them
 
 
+@settings(deadline=None, database=None)
 @given(groups=st.lists(st.sets(st.integers(1, 6)), max_size=3), late=st.integers(7, 9))
 def test_messages_pass_within_groups_only(groups: list[set[int]], late: int) -> None:
     """Who is named in none is on one side more, and so is who comes later."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.core.elector import Elector
@@ -52,6 +52,7 @@ def test_a_loss_in_a_model_without_any_is_named() -> None:
     assert kinds_beyond(Probe, strokes) == ()
 
 
+@settings(deadline=None, database=None)
 @given(seed=st.integers(), nodes=st.integers(1, 9), until_s=st.integers(1, 120))
 def test_the_same_seed_draws_the_same_in_order_of_time(seed: int, nodes: int, until_s: int) -> None:
     """Whatever is drawn happens before the calm, and then only what mends it."""
@@ -66,6 +67,7 @@ def test_the_same_seed_draws_the_same_in_order_of_time(seed: int, nodes: int, un
             assert stroke.at_ns + stroke.fault.for_ns <= plan.healed_ns
 
 
+@settings(deadline=None, database=None)
 @given(seed=st.integers(), nodes=st.integers(2, 9))
 def test_who_joins_and_leaves_are_nodes_that_may(seed: int, nodes: int) -> None:
     """New ones have new numbers, and a majority of the first stays."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.errors import ConfigurationError
@@ -45,6 +45,7 @@ SCENARIOS = st.builds(
 )
 
 
+@settings(deadline=None, database=None)
 @given(SCENARIOS)
 def test_a_scenario_is_read_back_from_its_script(scenario: Scenario) -> None:
     """All of it."""
@@ -106,6 +107,7 @@ VERBS = ("at", "expect", "converge", "from", "nodes", "seed", "until", "detector
 SAID = [*VERBS, "5s", "1", "2", "|", "#", "²", "٣", "-1", "1e999s"]
 
 
+@settings(deadline=None, database=None)
 @given(
     st.one_of(
         st.text(),
