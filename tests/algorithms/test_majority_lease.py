@@ -220,7 +220,7 @@ def test_an_observer_votes_and_never_holds() -> None:
     make = KIND(1, (1, 2, 3), random.Random(1), msgspec.structs.replace(SETTINGS, eligible=False))
     make.handle(Started(), 0)
     make.handle(Trusted(1), 0)
-    assert (make.role, make.wake_ns > 10**15) == ("following", True)
+    assert (make.role, make.wake_ns > 10**15) == ("elected", True)
     effects = make.handle(Received(2, Claim(1, 7, 0, FIRST)), 1)
     assert [type(effect) for effect in effects] == [Persist, Send]
 

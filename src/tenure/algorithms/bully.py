@@ -68,15 +68,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"delay_ns is {self.delay_ns}; messages take one nanosecond at least")
 
 
-class Election(Message, frozen=True, tag="ELECTION"):
+class Election(Message, frozen=True):
     """From a smaller node to a greater one: do you live? Then take over."""
 
 
-class Answer(Message, frozen=True, tag="ANSWER"):
+class Answer(Message, frozen=True):
     """From a greater node to a smaller one that asked: I live, and you will not lead."""
 
 
-class Coordinator(Message, frozen=True, tag="COORDINATOR"):
+class Coordinator(Message, frozen=True):
     """From a greater node to a smaller one: I lead."""
 
 

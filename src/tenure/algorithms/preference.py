@@ -82,7 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-class Stands(Message, frozen=True, tag="STANDS"):
+class Stands(Message, frozen=True):
     """To every member: how I stand. Of two from one life of a node that with the greater number is the later one."""
 
     life: int

@@ -77,14 +77,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("order names a node twice; each has one place on the ring")
 
 
-class Election(Message, frozen=True, tag="ELECTION"):
+class Election(Message, frozen=True):
     """The greatest number met so far in this round, under way to its own node."""
 
     term: int
     candidate: NodeId
 
 
-class Elected(Message, frozen=True, tag="ELECTED"):
+class Elected(Message, frozen=True):
     """The number that came home in this round."""
 
     term: int

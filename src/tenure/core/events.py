@@ -6,12 +6,19 @@ algorithms, and nothing else is read into them.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 NodeId = int
 
 
-class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+def _tag(name: str) -> str:
+    """The name under which a message travels and is shown: TAKE-OVER of a class TakeOver."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).upper()
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, tag=_tag):
     """What one node says to another. Each algorithm declares its own, beside the class that reads them."""
 
 

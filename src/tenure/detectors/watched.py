@@ -53,7 +53,7 @@ from tenure.detectors.phi import Phi
 from tenure.durations import NEVER_NS
 
 
-class Heartbeat(Message, frozen=True, tag="HEARTBEAT"):
+class Heartbeat(Message, frozen=True):
     """From each node to every other: I live."""
 
 

@@ -51,6 +51,8 @@ class Role(enum.StrEnum):
 
     NEW = NEW
     FOLLOWING = "following"
+    ELECTED = "elected"
+    """The elector inside has chosen it, and no majority grants it a lease."""
     CLAIMING = "claiming"
     """Waits for the answers of voters."""
     HOLDING = "holding"
@@ -299,7 +301,8 @@ class MajorityLease(Composed):
             self._do_what_is_due(now_ns)
             lease = self._lease
             if lease is None:
-                self.role, own_ns = Role.FOLLOWING, self._claims_from_ns(now_ns)
+                self.role = Role.ELECTED if self.inner.leader == self.me else Role.FOLLOWING
+                own_ns = self._claims_from_ns(now_ns)
             elif lease.deadline_ns is None:
                 self.role, own_ns = Role.CLAIMING, lease.begun_ns + self.settings.retry_ns
             else:

@@ -37,7 +37,7 @@ class Lessee(NamedTuple):
     claim: int
 
 
-class Claim(Message, frozen=True, tag="CLAIM"):
+class Claim(Message, frozen=True):
     """From a node that should lead to a voter: grant me your lease under this token. `claim` is a number drawn for this
     claim alone; `sent_ns` is the sender's clock, and comes back in the answer.
     """
@@ -48,7 +48,7 @@ class Claim(Message, frozen=True, tag="CLAIM"):
     configuration: Configuration
 
 
-class Renew(Message, frozen=True, tag="RENEW"):
+class Renew(Message, frozen=True):
     """From the holder to a voter: extend it. A configuration that bears the holder's own token is proposed by this."""
 
     token: int
@@ -57,7 +57,7 @@ class Renew(Message, frozen=True, tag="RENEW"):
     configuration: Configuration
 
 
-class Granted(Message, frozen=True, tag="GRANTED"):
+class Granted(Message, frozen=True):
     """From a voter: it is yours for one duration from when you asked. `accepted` is the number of the configuration
     that this voter has made durable for the holder under this token, 0 for none.
     """
@@ -68,7 +68,7 @@ class Granted(Message, frozen=True, tag="GRANTED"):
     accepted: int
 
 
-class Refused(Message, frozen=True, tag="REFUSED"):
+class Refused(Message, frozen=True):
     """From a voter: not to this claim. With the greatest token that the voter has granted, and its configuration."""
 
     claim: int
@@ -76,14 +76,14 @@ class Refused(Message, frozen=True, tag="REFUSED"):
     configuration: Configuration
 
 
-class Release(Message, frozen=True, tag="RELEASE"):
+class Release(Message, frozen=True):
     """From a claimant or holder that has ended: your lease is free. The token stays used."""
 
     token: int
     claim: int
 
 
-class TakeOver(Message, frozen=True, tag="TAKE-OVER"):
+class TakeOver(Message, frozen=True):
     """From who steps down or aside, to whom shall lead instead: claim at once."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from tenure.core.events import Message, NodeId
 
 
-class View(Message, frozen=True, tag="VIEW"):
+class View(Message, frozen=True):
     """To every member: what I see. Of two from one life of a node that with the greater number is the later one."""
 
     life: int
