@@ -23,6 +23,7 @@ from tenure.simulator import hunt as hunting
 from tenure.simulator import plan, simulate
 from tenure.simulator.hunt import Hunt, Job, Outcome, hunt, look
 from tenure.simulator.tally import Tally
+from tenure.simulator.workers import MOST_UNDER_WAY
 
 SHORT: dict[str, Any] = {"until": 12, "nodes": 4}
 DIVIDED: dict[str, Any] = {**SHORT, "faults": ["partition"], "check": ["one-leader"]}
@@ -85,12 +86,14 @@ def test_the_smallest_seed_is_found_by_every_executor() -> None:
 def test_who_takes_the_first_that_finishes_finds_another() -> None:
     """The rule taken away: the answer depends on which worker is quick."""
 
-    def as_they_finish(executor: Executor, job: Job, seeds: range, most: int) -> Iterator[Outcome]:
+    def as_they_finish(
+        executor: Executor, work: Callable[[int], Outcome], seeds: range, most: int
+    ) -> Iterator[Outcome]:
         del most
-        under_way = [executor.submit(look, job, seed) for seed in seeds]
+        under_way = [executor.submit(work, seed) for seed in seeds]
         yield from (future.result() for future in reversed(under_way))
 
-    with patch.object(hunting, "_in_order", as_they_finish):
+    with patch.object(hunting, "in_order", as_they_finish):
         found = hunt("bully", 30, executor=Reversed(), shrink_runs=0, **RARE).found
     assert found is not None
     assert found.seed != smallest(**RARE)
@@ -101,8 +104,8 @@ def test_what_is_under_way_is_bounded_and_stops_with_the_violation() -> None:
     executor = Reversed()
     done = hunt("bully", 1_000_000, executor=executor, workers=2, shrink_runs=0, **DIVIDED)
     assert done.found is not None
-    assert executor.most <= hunting.MOST_UNDER_WAY * 2
-    assert executor.submitted <= done.found.seed + hunting.MOST_UNDER_WAY * 2
+    assert executor.most <= MOST_UNDER_WAY * 2
+    assert executor.submitted <= done.found.seed + MOST_UNDER_WAY * 2
 
 
 def test_what_is_sent_and_what_comes_back_are_plain_data() -> None:

@@ -33,10 +33,13 @@ class Disk:
 
     def write(self, number: int, record: Record, now_ns: int) -> int:
         """Begin to write a record of this life; the true instant at which it is done, if the disk goes on."""
-        takes_ns = self.least_ns + int(self._chance.random() * (self.most_ns - self.least_ns))
-        self._last_ns = max(self._last_ns, now_ns + takes_ns)
+        self._last_ns = max(self._last_ns, now_ns + self._takes_ns())
         self._writing.append((self._last_ns, number, record))
         return self._last_ns
+
+    def _takes_ns(self) -> int:
+        """How long the next write takes; another kind of disk says so otherwise."""
+        return self.least_ns + int(self._chance.random() * (self.most_ns - self.least_ns))
 
     def done(self, now_ns: int) -> list[tuple[int, Record]]:
         """What has become durable by now, or of which the disk says so, and was not told before."""

@@ -7,30 +7,24 @@ anything, however many workers there are. Work is sent by names and plain data, 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from itertools import islice
+import functools
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 import msgspec
 
 from tenure.core.events import NodeId
 from tenure.durations import NS_PER_S, to_ns
-from tenure.errors import ConfigurationError, TenureError
+from tenure.errors import ConfigurationError
 from tenure.simulator.checkers import Violation
 from tenure.simulator.run import Setup, run, set_up
 from tenure.simulator.scenario import Scenario
 from tenure.simulator.shrink import MOST_RUNS, Shrunk, shrink
 from tenure.simulator.tally import Tally
+from tenure.simulator.workers import MOST_UNDER_WAY, cores, in_order, processes
 
 LIMIT_SEEDS = 1_000_000_000
-MOST_UNDER_WAY = 4
-"""Seeds that are under way, for each worker: enough that none is idle while the oldest is awaited."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -125,8 +119,8 @@ def hunt(
     count = workers or cores()
     with contextlib.ExitStack() as stack:
         if executor is None:
-            executor = stack.enter_context(_processes(min(count, len(chosen))))
-        for outcome in _in_order(executor, job, chosen, MOST_UNDER_WAY * count):
+            executor = stack.enter_context(processes(min(count, len(chosen))))
+        for outcome in in_order(executor, functools.partial(look, job), chosen, MOST_UNDER_WAY * count):
             tally.add(outcome.tally)
             if progress is not None:
                 progress(tally)
@@ -139,11 +133,6 @@ def hunt(
     return Hunt(job, tally, outcome, shrink(job.scenario(outcome.seed), outcome.violations[0].checker, shrink_runs))
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _checked(job: Job, seed: int) -> Setup:
     """The first run's setup, and whether its checkers exist: before any worker starts."""
     from tenure.simulator import checkers
@@ -151,46 +140,3 @@ def _checked(job: Job, seed: int) -> Setup:
     setup = job.setup(seed)
     checkers.make(setup.check or (), (), has_authority=False)
     return setup
-
-
-def _in_order(executor: Executor, job: Job, seeds: range, most: int) -> Iterator[Outcome]:
-    """The outcomes in the order of their seeds, with at most so many under way. What is left over is cancelled."""
-    rest = iter(seeds)
-    under_way = deque[Future[Outcome]]()
-    try:
-        while True:
-            under_way += (executor.submit(look, job, seed) for seed in islice(rest, most - len(under_way)))
-            if not under_way:
-                return
-            yield under_way.popleft().result()
-    except BrokenExecutor as error:
-        raise TenureError(
-            "a worker process died, perhaps because memory ran out; hunt with fewer workers or nodes"
-        ) from error
-    finally:
-        for future in under_way:
-            future.cancel()
-
-
-@contextlib.contextmanager
-def _processes(workers: int) -> Iterator[Executor]:
-    """A pool of processes that leaves nothing behind, whatever ends this one."""
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker)
-    try:
-        yield executor
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    """Ctrl-C is for the parent, which ends the pool; a parent that is killed cannot, so its workers watch it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
