@@ -14,15 +14,16 @@ from tenure.algorithms.majority_lease import MajorityLease
 from tenure.algorithms.paxos import Paxos
 from tenure.algorithms.paxos_lease import PaxosLease
 from tenure.algorithms.preference import Preference
+from tenure.algorithms.raft import Raft
 from tenure.algorithms.ring import Ring
 from tenure.algorithms.split_brain import KeepMajority, StaticQuorum
 from tenure.core.composed import Composed
-from tenure.core.elector import Elector
+from tenure.core.elector import Elector, Serving
 from tenure.detectors.watched import Watched, WatchedByPhi
 from tenure.errors import ConfigurationError
 
 ALGORITHMS: Mapping[str, type[Elector]] = MappingProxyType(
-    {kind.name: kind for kind in (Bully, Ring, Paxos, PaxosLease)}
+    {kind.name: kind for kind in (Bully, Ring, Paxos, PaxosLease, Raft)}
 )
 """What elects by itself."""
 AROUND: Mapping[str, type[Composed]] = MappingProxyType(
@@ -53,8 +54,10 @@ def algorithm(name: str) -> type[Elector]:
 
 
 def watched(kind: type[Elector], detector: str) -> type[Elector]:
-    """The same elector with this detector around it. Raises ConfigurationError for one that is not known."""
-    if detector == TOLD:
+    """The same elector with this detector around it, or none around one that serves clients: it hears for itself who
+    lives. Raises ConfigurationError for one that is not known.
+    """
+    if detector == TOLD or issubclass(kind, Serving):
         return kind
     if detector not in DETECTORS:
         raise ConfigurationError(f"there is no detector {detector!r}; there are: {', '.join(DETECTORS)}, {TOLD}")

@@ -12,21 +12,25 @@ from pathlib import PurePath
 import msgspec
 
 from tenure import trace
+from tenure.algorithms.raft import Raft, Settings
 from tenure.core.composed import Composed
 from tenure.core.elector import NEW, Elector
 from tenure.core.events import NodeId
 from tenure.core.model import Guarantee
 from tenure.durations import NS_PER_S, to_ns
 from tenure.errors import ConfigurationError
-from tenure.simulator import checkers, names, plan
+from tenure.simulator import checkers, clients, names, plan
 from tenure.simulator.checkers import Checker, Violation
+from tenure.simulator.clients import Clients
 from tenure.simulator.faults import Join
+from tenure.simulator.history import Operation
 from tenure.simulator.holders import Holders
 from tenure.simulator.holders import checkers as bodies
 from tenure.simulator.measures import Measures
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
 from tenure.simulator.plan import Plan
+from tenure.simulator.raft_checkers import RaftInspector
 from tenure.simulator.scenario import Expectation, Scenario
 from tenure.simulator.surroundings import Surroundings
 from tenure.simulator.world import RanAway, World, kind_of
@@ -35,7 +39,7 @@ LIMIT_VIOLATIONS = 100
 """That one run keeps; a checker that objects at every step has made its point."""
 LIMIT_RECORDS = trace.LIMIT_RECORDS - 10 * LIMIT_VIOLATIONS
 MOST_NODES = 10_000
-SHORTEST_CALM_NS = 8 * NS_PER_S
+SHORTEST_CALM_NS = 20 * NS_PER_S
 """A run whose calm is shorter is not judged for agreement and termination: time-outs and leases take seconds."""
 
 
@@ -54,6 +58,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """The checkers by name; None: those of the algorithm's guarantees."""
     holders: bool = False
     """Whether each node has a holder with a body, for which its elector's authority is the grant."""
+    clients: bool = False
+    """Whether clients ask it for something; only an elector that serves has any."""
     again: str = ""
     """The command line that runs it again."""
 
@@ -85,6 +91,8 @@ class Run:
             if role != NEW
         )
         """All roles that its electors may have, as far as those that live in the end tell."""
+        self.history: list[Operation] = []
+        """What its clients asked and were told."""
         self.trace: trace.Trace | None = None
 
     @property
@@ -153,6 +161,10 @@ def set_up(
     if not 1 <= len(numbers) <= MOST_NODES or len(set(numbers)) != len(numbers) or min(numbers) < 1:
         raise ConfigurationError(f"nodes are 1 to {MOST_NODES} different numbers from 1 on; got {nodes}")
     seed = seed if scenario.seed is None else scenario.seed
+    if issubclass(inner, Raft):  # who joins later must not take itself for one of the founders
+        settings = clients.settings(seed, numbers) if settings is None else settings
+        assert isinstance(settings, Settings)
+        settings = msgspec.structs.replace(settings, voters=settings.voters or numbers)
     until_ns = to_ns(until) if scenario.until_ns is None else scenario.until_ns
     if until_ns == 0:
         raise ConfigurationError("until is 0, so that nothing would happen; give seconds such as until=60")
@@ -170,6 +182,7 @@ def set_up(
         surroundings=surroundings,
         check=None if check is None else tuple(check),
         holders=holders,
+        clients=issubclass(kind, Raft) and not is_told,
         again=again,
     )
 
@@ -214,7 +227,9 @@ class _Judge:
         if setup.holders and setup.check is None:
             wanted += bodies.NAMES
         calm_ns = 0 if setup.plan.healed_ns is None else setup.until_ns - setup.plan.healed_ns
-        if setup.check is None and calm_ns < SHORTEST_CALM_NS:
+        self.is_final = setup.check is None and calm_ns >= SHORTEST_CALM_NS
+        """Whether the end of the run is judged as well."""
+        if setup.check is None and not self.is_final:
             wanted = tuple(name for name in wanted if name not in checkers.FINAL and name != bodies.BodyWorks.name)
         has_authority = Guarantee.ONE_AT_A_TIME in setup.kind.guarantees
         of_bodies = [name for name in wanted if setup.holders and name in bodies.NAMES]
@@ -270,6 +285,9 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
         tells_messages=keeps_trace,
         weighs=weighs,
     )
+    if issubclass(setup.kind, Raft):
+        world.inspector = RaftInspector(world, lambda name, text: judge.object(name, world.now_ns, text))
+    served = Clients(world, setup.until_ns) if setup.clients else None
     nemesis = Nemesis(world, News(world))
     if setup.holders:
         nemesis.ask = Holders(world, setup.plan.healed_ns).ask
@@ -291,6 +309,10 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
         judge.object("no-exception", world.now_ns, _told(error))
     judge.ended(world.now_ns)
     done = Run(setup, world, judge.measures, judge.violations)
+    if served is not None:
+        done.history = served.ended()
+        if judge.is_final and (text := served.why_no_service()) is not None:
+            judge.object(clients.SERVICE, world.now_ns, text)
     if judge.records is not None:
         head = trace.Head(
             version=trace.VERSION,

@@ -12,7 +12,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
 import msgspec
 
@@ -46,6 +46,16 @@ LIMIT_MESSAGES = 20_000_000
 
 class RanAway(Exception):
     """The algorithm goes on without end; the message says at what."""
+
+
+class Inspector(Protocol):
+    """Looks at nodes from inside, where records of a trace do not say enough."""
+
+    def handled(self, node: Node, elector: Elector, effects: Sequence[Effect]) -> None:
+        """The node has dealt with an event, and these effects will be carried out."""
+
+    def sent(self, node: Node, to: NodeId, message: Message) -> None:
+        """The message leaves the node."""
 
 
 class World:
@@ -86,6 +96,8 @@ class World:
         self._ids = itertools.count(1)
         self.on_change: Callable[[NodeId], None] = _nobody_minds
         """Called when a node's life begins or ends, or its links change."""
+        self.inspector: Inspector | None = None
+        """Sees what each node does, and what it is afterwards."""
         self.on_answer: Callable[[NodeId, Answered], None] = _nobody_asked
         """Called with what a node tells a client."""
         for node in nodes:
@@ -210,6 +222,8 @@ class World:
 
     def _after(self, node: Node, elector: Elector, effects: Sequence[Effect]) -> None:
         """Carry out what an elector said, and note what it has become."""
+        if self.inspector is not None:
+            self.inspector.handled(node, elector, effects)
         for effect in effects:
             self._carry_out(node, effect)
         if elector.wake_ns < node.alarm_ns:
@@ -326,6 +340,8 @@ class World:
 
     def _send(self, sender: NodeId, effect: Send) -> None:
         to, message = effect.to, effect.message
+        if self.inspector is not None:
+            self.inspector.sent(self.nodes[sender], to, message)
         kind = type(message)
         self.sent[kind] += 1
         if self._codec is not None:

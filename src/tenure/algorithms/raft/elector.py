@@ -17,7 +17,6 @@ from tenure.algorithms.raft.messages import (
     Matched,
     Mismatched,
     NotLeader,
-    Outdated,
     ReadableFrom,
     ReadIndex,
     RequestVote,
@@ -75,8 +74,7 @@ class Raft(Admission):
         AppendEntries,
         Matched,
         Mismatched,
-        Outdated,
-        InstallSnapshot,
+            InstallSnapshot,
         Installing,
         ReadIndex,
         ReadableFrom,
@@ -133,7 +131,7 @@ class Raft(Admission):
             self._adopt(message.term, now_ns)
         match message:
             case AppendEntries() | InstallSnapshot() if message.term < self.term:
-                self._send(sender, Outdated(self.term), now_ns)
+                self._send(sender, Mismatched(self.term, 0, 0, 0, message.sent_ns, message.round), now_ns)
             case AppendEntries():
                 self._append_entries(sender, message, now_ns)
             case Matched():
@@ -154,8 +152,6 @@ class Raft(Admission):
                 self._readable_from(message)
             case TimeoutNow():
                 self._timeout_now(sender, message, now_ns)
-            case Outdated():
-                ...
             case _:
                 assert_never(message)
 
@@ -257,7 +253,6 @@ Said = (
     | AppendEntries
     | Matched
     | Mismatched
-    | Outdated
     | InstallSnapshot
     | Installing
     | ReadIndex

@@ -75,9 +75,13 @@ class Log:
         return tuple(self._entries[begin:end]), self._ends[end - 1] - before
 
     def last_not_after(self, index: int, term: int) -> int:
-        """The last index up to `index` whose entry is of `term` at most; the base's, where none behind it is."""
+        """The last index up to `index` whose entry is of `term` at most; the base's, where none behind it is, and
+        `index` itself where that is forgotten.
+        """
+        if index < self.base_index:
+            return index
         return self.base_index + bisect_right(
-            self._entries, term, 0, max(0, min(index, self.last_index) - self.base_index), key=_term
+            self._entries, term, 0, min(index, self.last_index) - self.base_index, key=_term
         )
 
     # Writing

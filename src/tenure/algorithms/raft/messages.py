@@ -143,7 +143,7 @@ class Matched(Message, frozen=True):
 
 class Mismatched(Message, frozen=True):
     """I have no such entry at `prev_index`. Up to `hint_index`, of `hint_term`, I have none of a later term than that
-    of the entry you meant. I promise all the same.
+    of the entry you meant. I promise all the same, unless `term` is a later one than yours: then that is all I say.
     """
 
     term: int
@@ -152,12 +152,6 @@ class Mismatched(Message, frozen=True):
     hint_term: int
     sent_ns: int
     round: int
-
-
-class Outdated(Message, frozen=True):
-    """There is a later term than yours."""
-
-    term: int
 
 
 # Snapshots

@@ -88,7 +88,7 @@ class Reads(Membership):
                 self._confirming = ()
         if not self._waiting or self.term_committed != self.term:
             return
-        if self.settings.lease_reads and not self._is_giving_way() and self._has_lease(now_ns):
+        if self.settings.lease_reads and self.may_read(now_ns):
             self._confirmed(self._waiting, self.commit, now_ns)
             self._waiting = ()
         elif not self._confirming:
@@ -97,6 +97,10 @@ class Reads(Membership):
             self._beat(now_ns)
             if not self.peers:
                 self._confirm(now_ns)
+
+    def may_read(self, now_ns: int) -> bool:
+        """Whether this node leads and nobody else can, so that its lease is as good as a round."""
+        return self.role is Role.LEADING and not self._is_giving_way() and self._has_lease(now_ns)
 
     def _confirmed(self, reads: tuple[Waiting, ...], index: int, now_ns: int) -> None:
         for read in reads:

@@ -1,0 +1,168 @@
+"""What must hold of a group of Raft nodes after every event of each, judged from what the nodes are and write.
+
+The first five are figure 3 of Ongaro and Ousterhout 2014. Each is checked where it could have been broken: of a log
+what is written, of commits what is new, of messages those that say something is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tenure.algorithms.raft import Raft, Role
+from tenure.algorithms.raft.messages import (
+    AnyEntry,
+    Appended,
+    HardState,
+    Matched,
+    RequestVote,
+    Snapshot,
+    Vote,
+)
+from tenure.core.effects import Effect, Persist
+from tenure.core.elector import Elector
+from tenure.core.events import Message, NodeId
+from tenure.simulator.node import Node
+from tenure.simulator.world import World
+
+ELECTION_SAFETY = "election-safety"
+LEADER_APPEND_ONLY = "leader-append-only"
+LOG_MATCHING = "log-matching"
+LEADER_COMPLETENESS = "leader-completeness"
+STATE_MACHINE_SAFETY = "state-machine-safety"
+MONOTONIC = "monotonic"
+DURABLE_FIRST = "durable-first"
+ONE_LEASE = "one-lease"
+NAMES = (
+    ELECTION_SAFETY,
+    LEADER_APPEND_ONLY,
+    LOG_MATCHING,
+    LEADER_COMPLETENESS,
+    STATE_MACHINE_SAFETY,
+    MONOTONIC,
+    DURABLE_FIRST,
+    ONE_LEASE,
+)
+
+
+class Seen:
+    """A node as it was after its last event."""
+
+    def __init__(self, life: int, elector: Raft) -> None:
+        self.life = life
+        self.term = elector.term
+        self.commit = elector.commit
+        self.last_index = elector.log.last_index
+        self.leads_in = elector.term if elector.role is Role.LEADING else None
+
+
+class RaftInspector:
+    """Looks at the nodes of one world; `object_to` is called with the name of a checker and what it saw."""
+
+    def __init__(self, world: World, object_to: Callable[[str, str], None]) -> None:
+        self._world, self._object = world, object_to
+        self._seen: dict[NodeId, Seen] = {}
+        self._leaders: dict[int, NodeId] = {}
+        self._entries: dict[tuple[int, int], tuple[AnyEntry, int]] = {}  # by index and term: it, the term before it
+        self._committed: dict[int, AnyEntry] = {}
+        self._snapshots: dict[int, bytes] = {}
+        self._last_committed = 0
+
+    def handled(self, node: Node, elector: Elector, effects: Sequence[Effect]) -> None:
+        """The node has dealt with an event."""
+        assert isinstance(elector, Raft)
+        before = self._seen.get(node.number)
+        seen = self._seen[node.number] = Seen(node.life, elector)
+        if before is None or before.life != node.life:
+            before = None
+            self._check_log(node, elector, elector.log.base_index + 1)
+        for effect in effects:
+            if isinstance(effect, Persist) and isinstance(effect.record, Appended):
+                self._check_appended(node, elector, effect.record, before, seen)
+            elif isinstance(effect, Persist) and isinstance(effect.record, Snapshot):
+                self._check_snapshot(node, effect.record)
+        if before is not None and (seen.term < before.term or seen.commit < before.commit):
+            was, now = (before.term, before.commit), (seen.term, seen.commit)
+            self._object(MONOTONIC, f"node {node.number} had term and commit index {was}, and now {now}")
+        if before is None or seen.commit != before.commit:
+            self._check_commit(node, elector, 0 if before is None else before.commit)
+        if seen.leads_in is not None and (before is None or before.leads_in != seen.leads_in):
+            self._check_leader(node, elector)
+
+    def sent(self, node: Node, to: NodeId, message: Message) -> None:
+        """The message leaves the node: what it says is durable must be so."""
+        elector = node.elector
+        if not isinstance(message, Matched | Vote | RequestVote) or not isinstance(elector, Raft):
+            return
+        records = {type(record): record for record in node.disk.records}
+        if isinstance(message, Matched):
+            if message.term == elector.term and message.match > _last_of(records.get(Appended)):
+                self._object(DURABLE_FIRST, f"node {node.number} acknowledged up to {message.match}, not yet durable")
+            return
+        hard = records.get(HardState)
+        term, voted_for = (hard.term, hard.voted_for) if isinstance(hard, HardState) else (0, None)
+        if isinstance(message, RequestVote):
+            to = node.number
+        elif not message.granted:
+            return
+        if (term, voted_for) != (message.term, to) and term <= message.term:
+            self._object(DURABLE_FIRST, f"node {node.number} voted for {to} in term {message.term}, not yet durable")
+
+    def _check_appended(self, node: Node, elector: Raft, record: Appended, before: Seen | None, now: Seen) -> None:
+        leads_on = before is not None and before.leads_in == now.leads_in is not None
+        if before is not None and leads_on and record.first_index <= before.last_index and record.entries:
+            self._object(LEADER_APPEND_ONLY, f"leader {node.number} replaced entry {record.first_index} of its own log")
+        self._check_log(node, elector, record.first_index)
+
+    def _check_log(self, node: Node, elector: Raft, first: int) -> None:
+        """If two logs contain an entry with the same index and term, they are identical up to it."""
+        log = elector.log
+        first = max(first, log.base_index + 1)
+        term = log.term_at(first - 1)
+        for index, entry in enumerate(log.slice(first, log.last_index), first):
+            known, known_before = self._entries.setdefault((index, entry.term), (entry, term))
+            if known != entry or known_before != term:
+                self._object(
+                    LOG_MATCHING,
+                    f"entry {index} of term {entry.term} at node {node.number} is {entry} after one of term {term}, "
+                    f"and elsewhere {known} after one of term {known_before}",
+                )
+            term = entry.term
+
+    def _check_commit(self, node: Node, elector: Raft, before: int) -> None:
+        """No two nodes apply different entries for one index."""
+        log = elector.log
+        first = max(before, log.base_index) + 1
+        for index, entry in enumerate(log.slice(first, elector.commit), first):
+            known = self._committed.setdefault(index, entry)
+            if known != entry:
+                self._object(
+                    STATE_MACHINE_SAFETY, f"node {node.number} applied {entry} at {index}, and another one {known}"
+                )
+        self._last_committed = max(self._last_committed, elector.commit)
+
+    def _check_snapshot(self, node: Node, snapshot: Snapshot) -> None:
+        """What the same entries amount to is the same."""
+        if self._snapshots.setdefault(snapshot.index, snapshot.data) != snapshot.data:
+            self._object(STATE_MACHINE_SAFETY, f"node {node.number} has another state than others at {snapshot.index}")
+
+    def _check_leader(self, node: Node, elector: Raft) -> None:
+        """One in a term; it has all that is committed; and nobody has a lease any more."""
+        leader = self._leaders.setdefault(elector.term, node.number)
+        if leader != node.number:
+            self._object(ELECTION_SAFETY, f"nodes {leader} and {node.number} both lead term {elector.term}")
+        log = elector.log
+        for index in range(log.base_index + 1, self._last_committed + 1):
+            entry = self._committed.get(index)
+            if index > log.last_index or (entry is not None and log.slice(index, index)[0] != entry):
+                self._object(LEADER_COMPLETENESS, f"node {node.number} leads term {elector.term} without entry {index}")
+                break
+        for other in self._world.nodes.values():
+            known = other.elector
+            if other is not node and isinstance(known, Raft) and known.may_read(other.clock.at(self._world.now_ns)):
+                self._object(
+                    ONE_LEASE, f"node {node.number} leads term {elector.term} while {other.number} has a lease"
+                )
+
+
+def _last_of(record: object) -> int:
+    return record.first_index - 1 + len(record.entries) if isinstance(record, Appended) else 0
