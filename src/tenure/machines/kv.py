@@ -64,6 +64,7 @@ _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 _snapshots: msgspec.msgpack.Decoder[dict[str, Cell]] = msgspec.msgpack.Decoder(dict[str, Cell])
 encode = msgspec.msgpack.Encoder().encode
 """A command or an answer as bytes."""
+_STORED, _NOT_STORED = encode(Stored(True)), encode(Stored(False))
 
 
 def decode_answer(data: bytes) -> Answer:
@@ -82,16 +83,16 @@ class KeyValue(Machine):
             order = _commands.decode(command)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return encode(Unreadable())
+        if isinstance(order, Put):  # first, and by what is cheapest: every copy does it for every command
+            self.cells[order.key] = (order.value, index)
+            return _STORED
         match order:
             case Get(key=key):
                 return self._found(key)
-            case Put(key=key, value=value):
-                self.cells[key] = (value, index)
-                return encode(Stored(True))
             case Delete(key=key):
-                return encode(Stored(self.cells.pop(key, None) is not None))
+                return _STORED if self.cells.pop(key, None) is not None else _NOT_STORED
             case CompareAndSet():
-                return encode(Stored(self._compare_and_set(order, index)))
+                return _STORED if self._compare_and_set(order, index) else _NOT_STORED
             case _:
                 assert_never(order)
 

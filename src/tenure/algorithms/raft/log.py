@@ -8,7 +8,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
-from itertools import accumulate, islice
 
 from tenure.algorithms.raft.configuration import Configuration
 from tenure.algorithms.raft.messages import AnyEntry, Command, Configured
@@ -29,6 +28,7 @@ class Log:
         """Up to where the entries that are here now are durable."""
         self._entries: list[AnyEntry] = []
         self._ends: list[int] = []  # of each entry: the bytes of all up to it, from some origin
+        self._origin = 0  # the bytes up to the base, from there
         self._configurations: list[tuple[int, Configuration]] = [(0, configuration)]
         self._writing = deque[tuple[int, int]]()  # (number of the record, last index in it that is still here)
 
@@ -68,7 +68,7 @@ class Log:
     def batch(self, first: int, most_entries: int, most_bytes: int) -> tuple[tuple[AnyEntry, ...], int]:
         """Entries from `first` on, at least one, and their bytes."""
         begin = first - self.base_index - 1
-        before = self._ends[begin - 1] if begin else self._ends[0] - size(self._entries[0])
+        before = self._ends[begin - 1] if begin else self._origin
         end = min(begin + most_entries, len(self._entries))
         if self._ends[end - 1] - before > most_bytes:
             end = max(begin + 1, bisect_right(self._ends, before + most_bytes, begin, end))
@@ -92,11 +92,14 @@ class Log:
         if first <= self.last_index:
             self._truncate(first)
         self._entries += entries
-        self._ends += islice(accumulate(map(size, entries), initial=self._ends[-1] if self._ends else 0), 1, None)
-        for offset, entry in enumerate(entries):
-            if entry.__class__ is Configured:
-                assert isinstance(entry, Configured)
-                self._configurations.append((first + offset, entry.configuration))
+        end, ends = self._ends[-1] if self._ends else self._origin, self._ends
+        for index, entry in enumerate(entries, first):
+            end += ENTRY_BYTES
+            if isinstance(entry, Command):
+                end += len(entry.payload)
+            elif isinstance(entry, Configured):
+                self._configurations.append((index, entry.configuration))
+            ends.append(end)
         self.last_index = first - 1 + len(entries)
         self.last_term = self.term_at(self.last_index)
 
@@ -114,6 +117,7 @@ class Log:
         """Forget what lies up to `index`; the configuration in force there stays."""
         self.base_term, forgotten = self.term_at(index), index - self.base_index
         self.base_index = index
+        self._origin = self._ends[forgotten - 1] if forgotten else self._origin
         del self._entries[:forgotten]
         del self._ends[:forgotten]
         while len(self._configurations) > 1 and self._configurations[1][0] <= index:
@@ -139,11 +143,6 @@ class Log:
         while self._writing and self._writing[0][0] <= number:
             self.durable_index = self._writing.popleft()[1]
         return self.durable_index > before
-
-
-def size(entry: AnyEntry) -> int:
-    """About how many bytes an entry takes in a message."""
-    return len(entry.payload) + ENTRY_BYTES if isinstance(entry, Command) else ENTRY_BYTES
 
 
 def _term(entry: AnyEntry) -> int:

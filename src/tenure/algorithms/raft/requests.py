@@ -34,25 +34,26 @@ class Requests(Elections):
         whom = self._whom_to_ask()
         first = self.log.last_index + 1
         room = self.settings.uncommitted - (self.log.last_index - self.commit)
+        leads, most_bytes, term, asked = whom == self.me, self.settings.command_bytes, self.term, self._asked
         for request in requests:
-            if isinstance(request, Read):
+            if isinstance(request, Execute) and leads and len(entries) < room:
+                if len(request.payload) > most_bytes or request.sequence < 1:
+                    self._answer(request.id, Refused(self._why_not(request)))
+                    continue
+                asked[first + len(entries)] = request.id
+                entries.append(Command(term, request.client, request.sequence, request.payload))
+            elif isinstance(request, Read):
                 reads.append(request)
             elif isinstance(request, ChangeVoters):
                 self._asked_to_change(request, whom, now_ns)
-            elif whom != self.me:
+            elif not leads:
                 self._answer(request.id, NotLeader(whom))
             elif len(entries) >= room:
                 self._answer(request.id, Busy())
-            elif isinstance(request, Execute):
-                if len(request.payload) > self.settings.command_bytes or request.sequence < 1:
-                    self._answer(request.id, Refused(self._why_not(request)))
-                    continue
-                self._asked[first + len(entries)] = request.id
-                entries.append(Command(self.term, request.client, request.sequence, request.payload))
             else:
                 assert isinstance(request, OpenSession), f"a {type(request).__name__} is no request of raft"
-                self._asked[first + len(entries)] = request.id
-                entries.append(Opening(self.term))
+                asked[first + len(entries)] = request.id
+                entries.append(Opening(term))
         if entries:
             self._put(first, tuple(entries), now_ns)
             for peer, progress in self.peers.items():
