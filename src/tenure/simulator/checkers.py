@@ -206,19 +206,37 @@ class GreatestLeads(_Final):
         return None if leaders and set(leaders.values()) == {max(leaders)} else "in the end " + _listed(leaders)
 
 
+HANDOVER_NS = 2 * NS_PER_S
+"""How long nobody may hold after a leader has made way: a claim that overtook the release is tried again."""
+
+
 class Termination(_Final):
-    """Once the faults have ended, an election ends: somebody leads, or holds where there is authority."""
+    """Once the faults have ended, an election ends: somebody leads, or holds where there is authority.
+
+    A leader that makes way for a better one leaves a gap, in which a run may happen to end.
+    """
 
     name = "termination"
 
     def __init__(self, converging: Iterable[NodeId], *, has_authority: bool) -> None:
         super().__init__(converging)
         self._has_authority = has_authority
+        self._made_way_ns = -HANDOVER_NS
+
+    def see(self, record: trace.Record) -> str | None:
+        if (
+            isinstance(record, trace.Lost)
+            and record.node in self._held
+            and self._held[record.node].until_ns > record.at_ns
+        ):
+            self._made_way_ns = record.at_ns
+        return super().see(record)
 
     def ended(self, at_ns: int) -> str | None:
         if self._has_authority:
             holders = [node for node, held in self._held.items() if held.until_ns > at_ns and self._counts(node)]
-            return None if holders else "in the end nobody holds a tenure"
+            is_gap = at_ns - self._made_way_ns < HANDOVER_NS
+            return None if holders or is_gap else "in the end nobody holds a tenure"
         leading = [node for node, leader in self._leaders().items() if leader == node]
         return None if leading else "in the end nobody leads"
 

@@ -45,7 +45,11 @@ class Pace:
         self._failures = 0
 
     def called(self, now_ns: int) -> None:
-        """Somebody makes way for this node: it may claim for as long as a lease, whoever should lead."""
+        """Somebody makes way for this node: it may claim for as long as a lease, whoever should lead.
+
+        Its failures so far were no duel, and the call may have overtaken the release: it soon tries again.
+        """
+        self._failures = 0
         self._not_before_ns, self._called_until_ns = now_ns, now_ns + self.settings.duration_ns
 
     def made_way(self, now_ns: int) -> None:
