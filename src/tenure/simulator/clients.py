@@ -35,6 +35,8 @@ HOP_NS = 5 * MS
 LOST = 0.01
 SERVICE = "service"
 """The checker that objects where nobody is served in the end."""
+LINEARIZABLE = "linearizable"
+"""The checker that objects to a history that no single machine could have made."""
 MOST_UNSERVED_NS = 6 * NS_PER_S
 """All time-outs of one client in a row, each with another node; there are three."""
 

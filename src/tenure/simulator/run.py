@@ -19,7 +19,7 @@ from tenure.core.events import NodeId
 from tenure.core.model import Guarantee
 from tenure.durations import NS_PER_S, to_ns
 from tenure.errors import ConfigurationError
-from tenure.simulator import checkers, clients, names, plan
+from tenure.simulator import checkers, clients, linearizability, names, plan
 from tenure.simulator.checkers import Checker, Violation
 from tenure.simulator.clients import Clients
 from tenure.simulator.faults import Join
@@ -35,6 +35,8 @@ from tenure.simulator.scenario import Expectation, Scenario
 from tenure.simulator.surroundings import Surroundings
 from tenure.simulator.world import RanAway, World, kind_of
 
+LIMIT_STEPS = 1_000_000
+"""Of the search for an order of what clients did; beyond it nothing is said, which is no objection."""
 LIMIT_VIOLATIONS = 100
 """That one run keeps; a checker that objects at every step has made its point."""
 LIMIT_RECORDS = trace.LIMIT_RECORDS - 10 * LIMIT_VIOLATIONS
@@ -313,6 +315,9 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
         done.history = served.ended()
         if judge.is_final and (text := served.why_no_service()) is not None:
             judge.object(clients.SERVICE, world.now_ns, text)
+        verdict = linearizability.check(done.history, limit_steps=LIMIT_STEPS)
+        if verdict.outcome is linearizability.Outcome.VIOLATION:
+            judge.object(clients.LINEARIZABLE, world.now_ns, f"no order of what clients did explains {verdict.failure}")
     if judge.records is not None:
         head = trace.Head(
             version=trace.VERSION,

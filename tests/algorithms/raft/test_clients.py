@@ -1,0 +1,269 @@
+"""Sessions, reads, snapshots, learners and limits: what Ongaro's dissertation adds to the paper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tenure.algorithms.raft import Role, Settings
+from tenure.algorithms.raft.messages import (
+    Busy,
+    Changed,
+    ChangeVoters,
+    Execute,
+    Executed,
+    InstallSnapshot,
+    NoSession,
+    NotLeader,
+    Opened,
+    OpenSession,
+    Outrun,
+    Queried,
+    Read,
+    ReadableFrom,
+    ReadIndex,
+    Refused,
+    Vote,
+)
+from tenure.core.events import Joined, Received, Woke
+from tenure.machines import kv
+from tests.algorithms.raft.group import Group
+
+GET = kv.encode(kv.Get("k"))
+
+
+def settings(**changed: Any) -> Settings:
+    """Of three voters, with small limits."""
+    return Settings(**{"voters": (1, 2, 3), **changed})
+
+
+def opened(group: Group, leader: int = 1, number: int = 1) -> int:
+    """A new session's number."""
+    group.ask(leader, OpenSession(number))
+    answer = group.answers[number]
+    assert isinstance(answer, Opened)
+    return answer.client
+
+
+def put(group: Group, client: int, sequence: int, value: bytes, number: int) -> Any:
+    """Write, and what node 1 answers, if it does at once."""
+    group.ask(1, Execute(number, client, sequence, kv.encode(kv.Put("k", value))))
+    return group.answers.get(number)
+
+
+def value(answer: object) -> bytes | None:
+    """What a read found."""
+    assert isinstance(answer, Queried)
+    found = kv.decode_answer(answer.answer)
+    assert isinstance(found, kv.Found)
+    return found.value
+
+
+def test_a_command_is_applied_by_all_and_answered_once() -> None:
+    """Its answer says where it stands."""
+    group = Group(3)
+    group.elect(1)
+    client = opened(group)
+
+    answer = put(group, client, 1, b"x", 10)
+    group.pass_ms(200)
+
+    assert isinstance(answer, Executed)
+    machines = [node.sessions.machine for node in group.nodes.values()]
+    assert all(
+        isinstance(machine, kv.KeyValue) and machine.cells == {"k": (b"x", answer.index)} for machine in machines
+    )
+
+
+def test_a_session_that_nobody_opened_is_refused_and_an_outrun_command_is_not_applied() -> None:
+    """It says: "The server ... rejects" what belongs to no session; who went on to a later number gets no earlier one
+    applied.
+    """
+    group = Group(3)
+    group.elect(1)
+    client = opened(group)
+
+    assert put(group, 99, 1, b"x", 10) == NoSession()
+    put(group, client, 5, b"five", 11)
+    assert put(group, client, 4, b"four", 12) == Outrun()
+    group.ask(1, Read(13, GET))
+    assert value(group.answers[13]) == b"five"
+
+
+def test_the_least_recently_used_session_makes_room() -> None:
+    """It says: "Expire the session that was least recently used", by order of the log, so that all nodes do the same."""
+    group = Group(3, settings(sessions=2))
+    group.elect(1)
+    first, second = opened(group, number=1), opened(group, number=2)
+    put(group, first, 1, b"x", 10)
+
+    opened(group, number=3)
+
+    assert put(group, second, 1, b"y", 11) == NoSession()
+    assert isinstance(put(group, first, 2, b"z", 12), Executed)
+
+
+def test_who_does_not_lead_says_whom_to_ask() -> None:
+    """Commands go to the leader; nothing was done."""
+    group = Group(3)
+    group.elect(1)
+    group.ask(2, OpenSession(1))
+
+    assert group.answers[1] == NotLeader(1)
+
+
+def test_what_is_too_much_is_answered_with_busy_and_what_is_too_long_refused() -> None:
+    """Every queue has a limit."""
+    group = Group(3, settings(uncommitted=2, command_bytes=100, reads=1))
+    group.elect(1)
+    client = opened(group)
+    group.isolate(1)
+    for number in (10, 11, 12):
+        put(group, client, number, b"x", number)
+    assert 10 not in group.answers
+    assert group.answers[12] == Busy()
+    assert isinstance(put(group, client, 20, b"x" * 200, 20), Busy)
+
+    group.cut.clear()
+    group.pass_ms(300)
+    assert isinstance(put(group, client, 20, b"x" * 200, 21), Refused)
+    assert isinstance(put(group, client, 0, b"x", 22), Refused)
+
+
+def test_reads_are_batched_and_bounded() -> None:
+    """More than wait already are turned away."""
+    group = Group(3, settings(reads=2, lease_reads=False))
+    group.elect(1)
+    group.isolate(1)
+
+    group.ask(1, Read(1, GET), Read(2, GET), Read(3, GET))
+
+    assert group.answers == {3: Busy()}
+
+
+@pytest.mark.parametrize("lease_reads", [True, False])
+def test_a_read_sees_what_was_answered_before(*, lease_reads: bool) -> None:
+    """At the leader and at a follower, by lease or by a round of heartbeats."""
+    group = Group(3, settings(lease_reads=lease_reads))
+    group.elect(1)
+    client = opened(group)
+    for number in range(1, 5):
+        put(group, client, number, str(number).encode(), 10 + number)
+        group.ask(1, Read(20 + number, GET))
+        group.ask(2, Read(30 + number, GET))
+        group.pass_ms(1)
+        assert value(group.answers[20 + number]) == value(group.answers[30 + number]) == str(number).encode()
+
+
+def test_a_leader_that_is_cut_off_answers_no_read() -> None:
+    """Its lease runs out, and no round is confirmed; the read is not done, and said so when it steps down."""
+    group = Group(3)
+    group.elect(1)
+    group.isolate(1)
+    group.pass_ms(700)
+
+    group.ask(1, Read(1, GET))
+    assert group.answers == {}
+    group.pass_ms(1_000)
+
+    assert group.answers == {1: NotLeader(None)}
+
+
+def test_C21_no_read_before_an_entry_of_the_term_is_committed() -> None:
+    """It says: "The leader ... must have the latest information on which entries are committed"."""
+    group = Group(3, settings(pre_vote=False))
+    group.isolate(1)
+    group.nodes[1]._election_ns = 0  # noqa: SLF001  its patience ends now
+    group.give(1, Woke())
+    group.give(1, Received(2, Vote(1, True)))
+    assert group.role(1) is Role.LEADING
+
+    group.ask(1, Read(1, GET))
+    assert group.answers == {}
+    group.cut.clear()
+    group.pass_ms(200)
+
+    assert value(group.answers[1]) is None
+
+
+def test_an_answer_to_an_earlier_life_confirms_no_read() -> None:
+    """Numbers of questions to a leader are never used again."""
+    group = Group(3)
+    group.elect(1)
+    group.cut.add((2, 1))
+    group.ask(2, Read(1, GET))
+    asked = group.said(ReadIndex, 2)[-1]
+    group.crash(2)
+    group.start(2)
+    group.cut.clear()
+    group.pass_ms(200)
+    group.cut.add((2, 1))
+    group.ask(2, Read(2, GET))
+
+    group.give(2, Received(1, ReadableFrom(asked.term, asked.number, 0)))
+
+    assert 2 not in group.answers
+
+
+def test_a_follower_that_is_far_behind_gets_a_snapshot_in_pieces() -> None:
+    """Sessions and configuration with it; entries go on behind it."""
+    group = Group(3, settings(snapshot_every=20, keep_tail=2, piece_bytes=10))
+    group.elect(1)
+    client = opened(group)
+    group.isolate(3)
+    for number in range(1, 50):
+        put(group, client, number, str(number).encode(), 100 + number)
+    assert group.nodes[1].log.base_index > 20
+
+    group.cut.clear()
+    group.pass_ms(500)
+
+    behind = group.nodes[3]
+    assert len({piece.offset for piece in group.said(InstallSnapshot, 1)}) > 2
+    assert behind.commit == group.nodes[1].commit
+    assert behind.sessions.snapshot() == group.nodes[1].sessions.snapshot()
+    group.crash(3)
+    group.start(3)
+    assert group.nodes[3].commit == behind.snapshot.index
+    group.pass_ms(300)
+    assert group.nodes[3].sessions.snapshot() == group.nodes[1].sessions.snapshot()
+
+
+def test_C11_a_snapshot_that_says_less_than_is_known_is_ignored() -> None:
+    """It is answered with what is known."""
+    group = Group(3)
+    leader = group.elect(1)
+    client = opened(group)
+    for number in range(1, 5):
+        put(group, client, number, b"x", 100 + number)
+    group.pass_ms(200)
+    before = group.nodes[2].commit
+
+    old = leader.sessions.snapshot()
+    piece = InstallSnapshot(leader.term, 2, leader.term, leader.configuration, 0, old, True, group.now_ns, 0)
+    group.give(2, Received(1, piece))
+
+    assert group.nodes[2].commit == before
+    assert group.nodes[2].sessions.snapshot() == leader.sessions.snapshot()
+
+
+def test_a_newcomer_learns_before_it_votes() -> None:
+    """And a change whose newcomers do not catch up is given up with an answer."""
+    group = Group(4, settings(catch_up_ns=1_000_000_000))
+    leader = group.elect(1)
+    for node in (1, 2, 3):
+        group.give(node, Joined(4))
+    group.crash(4)
+    group.ask(1, ChangeVoters(1, (1, 2, 3, 4)))
+    assert (leader.configuration.voters, leader.configuration.learners) == ((1, 2, 3), (4,))
+
+    group.pass_ms(1_500)
+    assert isinstance(group.answers[1], Refused)
+    assert leader.configuration.learners == ()
+
+    group.start(4)
+    group.ask(1, ChangeVoters(2, (1, 2, 3, 4)))
+    group.pass_ms(1_000)
+    assert isinstance(group.answers[2], Changed)
+    assert {node.configuration.voters for node in group.nodes.values()} == {(1, 2, 3, 4)}
