@@ -294,6 +294,8 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
     if setup.holders:
         nemesis.ask = Holders(world, setup.plan.healed_ns).ask
     try:
+        if setup.plan.healed_ns is not None:
+            world.tell(trace.Phase(0, "faults"))
         world.start()
         for stroke in setup.plan.strokes:
             nemesis.at(stroke.at_ns, stroke.fault)
