@@ -77,6 +77,7 @@ class Client:
         self._wish: Wish | None = None  # None while it opens a session
         self._invoked_ns = 0
         self._tries = 0
+        self._turn = 0  # tells what it wants now from what it wanted when it set a timer
         self._ids = set[int]()  # under which it has asked for it
         self._node: NodeId | None = None
         self._values = itertools.count(1000 * number + 1)
@@ -128,7 +129,7 @@ class Client:
         number = self._clients.register(self)
         self._ids.add(number)
         self._later(self._deliver, (self._node, self._request(number)))
-        self._world.call_at(self._world.now_ns + ANSWER_NS, self._remind, (number, self._tries))
+        self._world.call_at(self._world.now_ns + ANSWER_NS, self._remind, (number, self._turn, self._tries))
 
     def _request(self, number: int) -> Request:
         if self._wish is None:
@@ -148,9 +149,9 @@ class Client:
         if self._chance.random() >= LOST:
             self._world.call_at(self._world.now_ns + int(self._chance.random() * HOP_NS), act, argument)
 
-    def _remind(self, of: tuple[int, int]) -> None:
+    def _remind(self, of: tuple[int, int, int]) -> None:
         """Nobody has answered: ask somebody else."""
-        if of[0] in self._ids and of[1] == self._tries:
+        if of[0] in self._ids and of[1:] == (self._turn, self._tries):
             self._node = None
             self._ask()
 
@@ -172,15 +173,15 @@ class Client:
                 self._ids.discard(number)
                 self._node = leader
                 pause_ns = 10 * MS + int(self._chance.random() * 200 * MS)
-                self._world.call_at(self._world.now_ns + pause_ns, self._again, self._tries)
+                self._world.call_at(self._world.now_ns + pause_ns, self._again, (self._turn, self._tries))
             case raft.NoSession() | raft.Outrun():
                 self._session = None
                 self._lose_patience()
             case _:
                 ...  # silence says as much: ask again when patience is over
 
-    def _again(self, tries: int) -> None:
-        if tries == self._tries:
+    def _again(self, of: tuple[int, int]) -> None:
+        if of == (self._turn, self._tries):
             self._ask()
 
     def _complete(self, said: kv.Answer) -> None:
@@ -210,12 +211,12 @@ class Client:
 
     def _end(self) -> None:
         self._ids, self._wish = set(), None
-        self._tries += 1  # whatever was to remind it of this is too late
+        self._turn += 1  # whatever was to remind it of this is too late
         self.begin()
 
     def stop(self) -> None:
         """The run is over: what is under way stays unknown."""
-        if self._wish is not None and self._wish.kind != "read" and self._ids:
+        if self._wish is not None and self._wish.kind != "read":
             self._note(self._wish, None, None)
 
 
