@@ -92,7 +92,7 @@ def test_a_session_that_nobody_opened_is_refused_and_an_outrun_command_is_not_ap
 
 
 def test_the_least_recently_used_session_makes_room() -> None:
-    """It says: "Expire the session that was least recently used", by order of the log, so that all nodes do the same."""
+    """It is "least recently used" by order of the log, so that all nodes forget the same one."""
     group = Group(3, settings(sessions=2))
     group.elect(1)
     first, second = opened(group, number=1), opened(group, number=2)
