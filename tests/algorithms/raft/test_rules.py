@@ -1,0 +1,126 @@
+"""Rules that storms rarely put to the test, one by one."""
+
+# ruff: noqa: SLF001  what a node would do next is told by its timer
+
+from __future__ import annotations
+
+from tenure.algorithms.raft import Role, Settings
+from tenure.algorithms.raft.messages import (
+    Appended,
+    Execute,
+    Matched,
+    Opened,
+    OpenSession,
+    RequestVote,
+    Snapshot,
+    Vote,
+)
+from tenure.core.effects import Authorised
+from tenure.core.events import Received, Reconfigure, Woke
+from tenure.machines import kv
+from tests.algorithms.raft.group import MS, Group
+
+THREE = Settings(voters=(1, 2, 3), pre_vote=False)
+
+
+def command(group: Group, sequence: int) -> None:
+    """One more entry at node 1, which leads."""
+    if 1 not in group.answers:
+        group.ask(1, OpenSession(1))
+    opened = group.answers[1]
+    assert isinstance(opened, Opened)
+    group.ask(1, Execute(100 + sequence, opened.client, sequence, kv.encode(kv.Put("k", b"x"))))
+
+
+def test_a_leader_counts_its_own_log_when_it_is_durable() -> None:
+    """Dissertation, section 10.2.1: it "may even commit an entry before it has been written to its own disk, if a
+    majority of followers have"; one follower of two is none.
+    """
+    group = Group(3)
+    leader = group.elect(1)
+    command(group, 1)
+    before = leader.commit
+    group.stalled.add(1)
+    group.cut |= {(1, 3), (3, 1)}
+
+    command(group, 2)
+    assert leader.commit == before
+
+    group.cut.clear()
+    group.pass_ms(200)
+    assert leader.commit == before + 1
+
+
+def test_the_log_goes_when_the_snapshot_is_durable() -> None:
+    """And not before: a crash would leave neither."""
+    group = Group(1, Settings(voters=(1,), snapshot_every=5, keep_tail=1))
+    leader = group.elect(1)
+    for sequence in range(1, 12):
+        command(group, sequence)
+
+    kept = [effect.record for _, effect in group.effects if hasattr(effect, "record")]
+    compacted = [place for place, record in enumerate(kept) if isinstance(record, Appended) and record.base_index]
+    first = next(record for record in kept if isinstance(record, Snapshot) and record.index)
+    assert kept.index(first) < compacted[0]
+    group.stalled.add(1)
+    base = leader.log.base_index
+    command(group, 12)
+    assert leader.log.base_index == base
+
+
+def test_C2_a_candidate_that_has_lost_keeps_its_vote() -> None:
+    """It voted for itself, in that term and for ever."""
+    group = Group(3, THREE)
+    group.isolate(1)
+    group.nodes[1]._election_ns = 0
+    group.give(1, Woke())
+    for voter in (2, 3):
+        group.give(1, Received(voter, Vote(1, False)))
+    assert group.role(1) is Role.FOLLOWING
+
+    group.give(1, Received(2, RequestVote(1, 9, 1)))
+
+    assert group.said(Vote, 1) == [Vote(1, False)]
+
+
+def test_C13_a_joint_configuration_is_left_when_it_is_committed() -> None:
+    """Not by a leader whom nobody answers."""
+    group = Group(4, Settings(voters=(1, 2, 3)))
+    leader = group.elect(1)
+    group.isolate(1)
+
+    group.give(1, Reconfigure((1, 2)))
+    assert (leader.configuration.voters, leader.configuration.old) == ((1, 2), (1, 2, 3))
+
+    group.cut.clear()
+    group.pass_ms(300)
+    assert (leader.configuration.voters, leader.configuration.old) == ((1, 2), ())
+
+
+def test_a_snapshot_holds_the_configuration_of_its_index() -> None:
+    """Section 7: "the snapshot also includes the latest configuration in the log as of last included index"."""
+    group = Group(3, Settings(voters=(1, 2, 3), snapshot_every=8, keep_tail=50))
+    leader = group.elect(1)
+    group.give(1, Reconfigure((1, 2)))
+    group.pass_ms(200)
+    for sequence in range(1, 12):
+        command(group, sequence)
+
+    assert leader.snapshot.index > leader.log.configuration_index
+    assert leader.snapshot.configuration.voters == (1, 2)
+
+
+def test_L10_a_deadline_counts_from_sending_and_leaves_room_for_clocks() -> None:
+    """An answer that is late makes no deadline later, and nine elevenths of what is granted may be used."""
+    group = Group(3, THREE)
+    group.isolate(1)
+    group.nodes[1]._election_ns = 0
+    group.give(1, Woke())
+    group.give(1, Received(2, Vote(1, True)))
+    begun_ns = group.now_ns
+    group.now_ns += 400 * MS
+    group.give(1, Woke())
+
+    group.give(1, Received(2, Matched(1, 1, begun_ns, 0)))
+
+    assert group.told(Authorised, 1) == [Authorised(1, begun_ns + 2_000 * MS * 9 // 11)]
