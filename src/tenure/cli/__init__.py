@@ -43,6 +43,7 @@ COMMANDS = {
     "simulate": Listed("Run an election algorithm under faults on virtual time, and judge it."),
     "hunt": Listed("Run thousands of seeds, and shrink what one of them violates."),
     "replay": Listed("Tell or draw what a trace holds, and judge it anew."),
+    "check": Listed("Say whether a history of concurrent clients is linearizable.", exits.Exit.TENURE_FAILED),
     "demo": Listed("Show an election surviving crashes, and a naive lock failing."),
     "completion": Listed("Print the script that completes this command in a shell."),
 }
