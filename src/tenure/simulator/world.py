@@ -39,6 +39,7 @@ from tenure.simulator.disk import Disk
 from tenure.simulator.network import Link, Network, Weather
 from tenure.simulator.node import LIMIT_WAITING, Node
 from tenure.simulator.surroundings import Surroundings
+from tenure.simulator.words import words_of
 
 LIMIT_MESSAGES = 20_000_000
 """Of one run, some minutes of work: an algorithm that needs more goes round in circles."""
@@ -396,15 +397,3 @@ def _nobody_asked(number: NodeId, answered: Answered) -> None:
 def kind_of(kind: type[msgspec.Struct]) -> str:
     """The name of a message or record: the tag under which it travels."""
     return str(kind.__struct_config__.tag)
-
-
-def words_of(struct: msgspec.Struct) -> str:
-    """The fields of a message or record, as `name=value`."""
-    return " ".join(f"{name}={_value(getattr(struct, name))}" for name in struct.__struct_fields__)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, tuple | frozenset):
-        items = value if isinstance(value, tuple) else sorted(value)
-        return "(" + " ".join(_value(item) for item in items) + ")"
-    return f"({words_of(value)})" if isinstance(value, msgspec.Struct) else str(value)
