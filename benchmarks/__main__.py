@@ -8,7 +8,7 @@ import platform
 import signal
 import sys
 
-from benchmarks import cycles, failover, hunts, leases, messages, raft, standby, startup
+from benchmarks import cycles, failover, histories, hunts, leases, messages, raft, standby, startup
 
 BENCHMARKS = {
     "failover": failover.main,
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "cycles": cycles.main,
     "messages": messages.main,
     "hunts": hunts.main,
+    "histories": histories.main,
     "raft": raft.main,
 }
 
