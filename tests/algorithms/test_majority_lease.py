@@ -21,9 +21,12 @@ from tenure.algorithms.majority_lease import (
     Vote,
 )
 from tenure.algorithms.majority_lease.voter import Voter
+from tenure.algorithms.paxos_lease import PaxosLease
+from tenure.algorithms.preference import Preference
 from tenure.core.effects import Authorised, Deposed, Persist, Send
 from tenure.core.elector import UnexpectedMessage
 from tenure.core.events import Asked, Left, Persisted, Received, Started, Trusted, Woke
+from tenure.errors import ConfigurationError
 from tests.algorithms.lease_schedules import KIND, PPM, RHO_PPM, SETTINGS, Schedule
 from tests.algorithms.lease_scripts import Script, held_by_1
 
@@ -34,6 +37,13 @@ USABLE_NS = 1000 * (PPM - RHO_PPM) // (PPM + RHO_PPM) - 1
 def voter(token: int = 0, configuration: Configuration = FIRST) -> Voter:
     """One that has not granted anything in this life, at 0."""
     return Voter(Vote(token, 9, 99, configuration), 1000, 0)
+
+
+def test_it_does_not_stand_around_what_gives_authority_itself() -> None:
+    """The tokens of both would be taken for those of one: the second of two tenures might have the smaller token."""
+    for inner in (PaxosLease, KIND, Preference.over(KIND)):
+        with pytest.raises(ConfigurationError, match=r"gives authority by itself; leave the \+lease around it out"):
+            MajorityLease.over(inner)
 
 
 # The voter

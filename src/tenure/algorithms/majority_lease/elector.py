@@ -44,6 +44,7 @@ from tenure.core.events import (
 )
 from tenure.core.model import Crashes, FaultModel, Guarantee, Links, Synchrony
 from tenure.durations import NEVER_NS
+from tenure.errors import ConfigurationError
 
 
 class Role(enum.StrEnum):
@@ -86,8 +87,11 @@ class MajorityLease(Composed):
 
     @classmethod
     def guarantees_over(cls, inner: type[Elector]) -> frozenset[Guarantee]:
-        """Authority, whatever the inner one promises."""
-        del inner
+        """Authority, whatever the inner one promises. Raises ConfigurationError over one that gives authority itself:
+        its tenures would stand among these, with tokens of another count.
+        """
+        if Guarantee.ONE_AT_A_TIME in inner.guarantees:
+            raise ConfigurationError(f"{inner.name} gives authority by itself; leave the +{cls.name} around it out")
         return frozenset({Guarantee.ONE_AT_A_TIME, Guarantee.TOKENS_GROW, Guarantee.TERMINATION})
 
     def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random, settings: Settings | None = None) -> None:
