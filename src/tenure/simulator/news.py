@@ -46,7 +46,9 @@ class News:
     def _alarm(self, node: Node, event: Suspected | Trusted) -> bool:
         """Let a node suspect or trust a peer, if that is news to it."""
         peer, is_dead = event.peer, isinstance(event, Suspected)
-        if node.elector is None or peer not in node.known - {node.number} or is_dead == (peer in node.believed_dead):
+        if node.elector is None or peer == node.number or peer not in node.known:
+            return False
+        if is_dead == (peer in node.believed_dead):
             return False
         if isinstance(node.elector, Watched):  # the world tells what its own detector makes of it
             self.world.give(node, event)
