@@ -44,7 +44,9 @@ def any_of(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
 TRACES = st.builds(
     Trace,
     any_of(Head).map(lambda head: msgspec.structs.replace(head, version=trace.VERSION)),
-    st.lists(st.one_of(*(any_of(kind) for kind in KINDS)), max_size=8),
+    st.lists(st.one_of(*(any_of(kind) for kind in KINDS)), max_size=8).map(
+        lambda records: sorted(records, key=lambda record: record.at_ns)
+    ),
 )
 HEAD = next(trace.lines(Trace(Head(trace.VERSION, "bully", (1, 2), 7, 9), [])))
 
@@ -87,6 +89,11 @@ def test_a_file_that_is_cut_within_a_line_is_refused(some: Trace, cut: int) -> N
         ([HEAD, b'{"what":"crashed","at_ns":1.5,"node":1}'], "line 2: "),
         ([HEAD, b'{"what":"crashed","node":1}'], "line 2: .*at_ns"),
         ([HEAD, b"[" * 100_000], "line 2: "),
+        ([HEAD, b'{"what":"crashed","at_ns":-1,"node":1}'], "line 2 happened before"),
+        (
+            [HEAD, b'{"what":"crashed","at_ns":7,"node":1}', b'{"what":"began","at_ns":6,"node":1,"life":2}'],
+            "line 3 happ",
+        ),
         ([HEAD, HEAD], "line 2: .*one head"),
         ([b'{"what":"crashed","at_ns":1,"node":1}'], "line 1: .*one head"),
         ([HEAD.replace(b'"version":1', b'"version":2')], "version 2, and this is version 1: run it again"),

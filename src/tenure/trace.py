@@ -333,6 +333,8 @@ def parse(file: Iterable[bytes], *, name: str = "the trace") -> Trace:
             head = one
         elif len(records) == LIMIT_RECORDS:
             raise TraceError(f"{name} has more than {LIMIT_RECORDS} records; make a shorter one with --until")
+        elif one.at_ns < (records[-1].at_ns if records else 0):
+            raise TraceError(f"{name}, line {number} happened before the line above; make it anew, and do not sort it")
         else:
             records.append(one)
     if head is None:
