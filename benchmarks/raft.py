@@ -1,6 +1,7 @@
 """The bare core of Raft: three nodes wired in memory, commands in batches of 64, and what an idle group of five costs.
 
-Times are of the processor. Durability is answered at once and messages are handed over as objects, so that nothing but the core is measured.
+Times are of the processor. Durability is answered at once and messages are handed over as objects, so that nothing but
+the core is measured.
 `python -m benchmarks.raft` shows where the time goes.
 """
 
@@ -114,10 +115,9 @@ def main(trials: int) -> None:
     """Print the figures."""
     rates = [entries_per_second(ENTRIES) for _ in range(max(3, trials // 5))]
     events, work_s = idle_cost(100)
-    print(
-        f"three nodes, batches of {BATCH}: {quantile(rates, 0.5):,.0f} committed entries a second, {max(rates):,.0f} at best"
-    )
-    print(f"an idle group of five: {events:,.0f} events a second of its time, {work_s * 1e6:,.0f} us of work for them")
+    p50, best = quantile(rates, 0.5), max(rates)
+    print(f"three nodes, batches of {BATCH}: {p50:,.0f} committed entries a second, {best:,.0f} at best")
+    print(f"an idle group of five: {events:,.0f} events a second of its time, {work_s * 1e6:,.0f} us of work for it")
 
 
 def profile() -> None:

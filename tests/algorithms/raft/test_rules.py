@@ -9,10 +9,12 @@ from tenure.algorithms.raft.messages import (
     Appended,
     Execute,
     Matched,
+    Mismatched,
     Opened,
     OpenSession,
     RequestVote,
     Snapshot,
+    TimeoutNow,
     Vote,
 )
 from tenure.core.effects import Authorised
@@ -108,6 +110,37 @@ def test_a_snapshot_holds_the_configuration_of_its_index() -> None:
 
     assert leader.snapshot.index > leader.log.configuration_index
     assert leader.snapshot.configuration.voters == (1, 2)
+
+
+def test_a_leader_whose_answers_are_too_old_for_a_tenure_waits_for_others() -> None:
+    """It has nothing to do by itself meanwhile."""
+    group = Group(3, THREE)
+    group.isolate(1)
+    group.nodes[1]._election_ns = 0
+    group.give(1, Woke())
+    group.give(1, Received(2, Vote(1, True, 1_700 * MS)))
+    begun_ns = group.now_ns
+    for _ in range(30):  # answers come, and each is two seconds old
+        group.pass_ms(100)
+        group.give(1, Received(2, Matched(1, 1, max(begun_ns, group.now_ns - 2_000 * MS), 0)))
+        assert group.nodes[1].wake_ns > group.now_ns
+    assert (group.role(1), group.told(Authorised, 1)) == (Role.LEADING, [])
+
+
+def test_a_request_to_campaign_that_is_late_is_of_another_tenure() -> None:
+    """The leader that sent it in an earlier term has been elected again since, and holds."""
+    group = Group(3)
+    first = group.elect(1).term
+    group.give(1, Received(2, Mismatched(first + 1, 0, 0, 0, 0, 0)))
+    again = group.elect(1).term
+    assert again > first
+
+    group.give(2, Received(1, TimeoutNow(first, 0)))
+    assert (group.role(2), group.nodes[2].leader) == (Role.FOLLOWING, 1)
+
+    group.cut |= {(2, 1), (2, 3)}
+    group.give(2, Received(1, TimeoutNow(again, 0)))
+    assert group.role(2) is Role.CAMPAIGNING
 
 
 def test_L10_a_deadline_counts_from_sending_and_leaves_room_for_clocks() -> None:

@@ -74,7 +74,7 @@ class Raft(Admission):
         AppendEntries,
         Matched,
         Mismatched,
-            InstallSnapshot,
+        InstallSnapshot,
         Installing,
         ReadIndex,
         ReadableFrom,
@@ -218,7 +218,9 @@ class Raft(Admission):
         reads_ns = self._reads_due_ns()
         if self.role is not Role.LEADING:
             return min(self._election_ns, reads_ns)
-        ends_ns = self.opens_ns if self.deadline_ns is None else self.deadline_ns
+        ends_ns = self.deadline_ns
+        if ends_ns is None:  # that is over which it waits for, and only answers can open it: none is due
+            ends_ns = self.opens_ns if self.opens_ns > now_ns else NEVER_NS
         return min(
             self.beat_ns + self.settings.heartbeat_ns,
             self._quorum_due_ns(now_ns),

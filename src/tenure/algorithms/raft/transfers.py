@@ -81,6 +81,9 @@ class Transfers(Reads):
         return min(transfer.until_ns, self._urge_ns) if is_ready else transfer.until_ns
 
     def _timeout_now(self, leader: NodeId, message: TimeoutNow, now_ns: int) -> None:
-        """The target "starts a new election", without asking first, if it still follows that leader."""
-        if self.leader == leader and self.role is Role.FOLLOWING and self.me in self.configuration.voters:
+        """The target "starts a new election", without asking first, if it still follows that leader in that term: one
+        that has been elected again since has not given way.
+        """
+        follows = message.term == self.term and self.leader == leader and self.role is Role.FOLLOWING
+        if follows and self.me in self.configuration.voters:
             self._begin_campaign(now_ns, left_ns=message.left_ns)
