@@ -81,3 +81,61 @@ def test_a_count_that_is_not_the_published_one_fails(monkeypatch: pytest.MonkeyP
     printed = compared()
 
     assert printed.exit_code == 1 or "1 counts are not the published ones" in str(printed.exception)
+
+
+def experimented(*arguments: str) -> Result:
+    """What the command prints for the counted messages of a fail-over, a few trials each."""
+    return CliRunner().invoke(cli, ["compare", "--experiment", "raft-fail-over-messages", "--trials", "3", *arguments])
+
+
+def test_an_experiment_has_the_published_numbers_beside_ours() -> None:
+    """A line for each case, and below what a reader must know."""
+    printed = experimented()
+
+    assert printed.exit_code == 0
+    lines = printed.stdout.splitlines()
+    assert _tight(lines[0]).startswith("case  variant  trials  pre-vote  ours  its replies  ours  RequestVote  ours")
+    assert _tight(lines[4]) == "5 nodes  with pre-vote  3  4  4  3  3  4  4  3  3  4  4"
+    assert any(line.startswith("Counted when they leave") for line in lines)
+
+
+def test_an_experiment_as_json() -> None:
+    """One document with all lines, or each line as it is done."""
+    told = msgspec.json.decode(experimented("-o", "json", "--seed", "2").stdout)
+    streamed = [msgspec.json.decode(line) for line in experimented("-o", "jsonl", "--seed", "2").stdout.splitlines()]
+
+    assert (told["experiment"], told["seed"]) == ("raft-fail-over-messages", 2)
+    assert told["lines"] == streamed
+    assert streamed[2]["measured"] == streamed[2]["published"]
+
+
+def test_an_experiment_is_drawn(tmp_path: Path) -> None:
+    """As SVG, with what was published."""
+    assert experimented("--plot", str(tmp_path / "plot.svg")).exit_code == 0
+    assert "replies, published, nodes 5: 3" in (tmp_path / "plot.svg").read_text()
+
+
+def test_an_experiment_that_must_be_exact_and_is_not_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is 1."""
+    monkeypatch.setattr("tenure.simulator.experiments.messages.KINDS", ("VOTE",) * 5)
+    printed = experimented()
+
+    assert printed.exit_code == 1 or "6 lines are not as published" in str(printed.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--experiment", "raft-figure-17"), "there are: raft-figure-16, raft-split-votes"),
+        (("--experiment", "raft-wide-area", "--nodes", "3"), "leave --nodes away"),
+        (("--trials", "3"), "say which by --experiment"),
+        (("--experiment", "raft-wide-area", "--trials", "0"), "0 is not in the range"),
+        (("--plot", "no-such-folder/plot.svg"), "there is no folder no-such-folder"),
+    ],
+)
+def test_bad_input_of_experiments_says_what_to_do(arguments: tuple[str, ...], says: str) -> None:
+    """And nothing is run."""
+    printed = CliRunner().invoke(cli, ["compare", *arguments])
+
+    assert printed.exit_code != 0
+    assert says in f"{printed.output}{printed.exception}"

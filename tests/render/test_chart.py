@@ -63,3 +63,31 @@ def test_too_many_points_are_refused() -> None:
     """A picture of them would be none."""
     with pytest.raises(ValueError, match="compare fewer"):
         svg("T", [panel(Series("s", tuple((n, n) for n in range(LIMIT_POINTS + 1))))])
+
+
+def test_marks_beside_a_line_are_hollow_and_have_its_colour() -> None:
+    """What was published stands beside what was measured, without a line and without a place in the legend."""
+    beside = Series("ring, published", ((3, 6), (5, 12)), beside="ring")
+    root = parsed(
+        svg("T", [panel(Series("bully", ((3, 5),)), Series("ring", ((3, 5), (5, 11)), is_bare=True), beside)])
+    )
+
+    lines = [one for one in root.iter(f"{SVG}path") if one.get("stroke-dasharray") and one.get("d") != "M0 0H34"]
+    marks = {one.findtext(f"{SVG}title"): one for one in root.iter(f"{SVG}path") if one.findtext(f"{SVG}title")}
+    assert set(marks) == {"bully, nodes 3: 5", "ring, published, nodes 3: 6", "ring, published, nodes 5: 12"}
+    hollow = marks["ring, published, nodes 5: 12"]
+    assert (hollow.get("fill"), hollow.get("stroke")) == ("#fff", lines[1].get("stroke"))
+    assert len(lines) == 2
+    assert "ring, published" not in {one.text for one in root.iter(f"{SVG}text")}
+
+
+def test_x_may_grow_by_powers_of_ten() -> None:
+    """Between two powers of ten there is as much room as between the next two."""
+    points = Series("s", ((10, 1), (100, 2), (1000, 3)))
+    drawn = Panel(title="T", x_label="ms", y_label="%", series=(points,), is_logarithmic_x=True)
+    root = parsed(svg("T", [drawn]))
+
+    places = [one.get("transform", "") for one in root.iter(f"{SVG}path") if one.findtext(f"{SVG}title")]
+    first, second, third = (float(place.split()[0].removeprefix("translate(")) for place in places)
+    assert second - first == pytest.approx(third - second, abs=0.2)
+    assert {"10", "100", "1000"} <= {one.text for one in root.iter(f"{SVG}text")}

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from tenure.cli import exits
-from tenure.cli.options import output_option
+from tenure.cli import exits, experiments
+from tenure.cli.laboratory import EXPERIMENT
+from tenure.cli.options import output_option, talk_options
 from tenure.cli.output import Format, document, line_of_json, rows, write
+from tenure.cli.pictures import refuse_missing_folder
 from tenure.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -58,21 +61,78 @@ HEAD = (
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the comparison into this file, FILE.svg."
 )
+@click.option(
+    "--experiment",
+    type=EXPERIMENT,
+    metavar="NAME",
+    help="Carry out a published experiment instead, such as raft-figure-16; a wrong name lists those that there are.",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(1, 100_000),
+    help="Of an experiment: how often each of its lines is tried. Default: often enough, within some minutes.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of an experiment: decides what chance does."
+)
 @output_option
+@talk_options
 def command(  # noqa: PLR0917  click hands options by name
-    algorithms: tuple[str, ...], nodes: tuple[int, ...], seeds: int, detector: str, plot: Path | None, output: Format
+    algorithms: tuple[str, ...],
+    nodes: tuple[int, ...],
+    seeds: int,
+    detector: str,
+    plot: Path | None,
+    experiment: str | None,
+    trials: int | None,
+    seed: int,
+    output: Format,
 ) -> None:
     """Compare election algorithms on one workload: start, crash of the leader, its return, a partition, its end.
 
     Then the published message counts of bully and ring, each beside what ours send; the exit code is 1 if one that must
     be equal is not.
+
+    With --experiment: a published experiment, carried out anew, with the published numbers beside ours.
     """
+    if plot is not None and plot.suffix != ".svg":
+        raise ConfigurationError(f"{plot}: plots are SVG; name the file {plot.with_suffix('.svg')}")
+    refuse_missing_folder(plot)
+    _refuse_the_others(experiment)
+    if experiment is None:
+        _compare(algorithms, nodes, seeds, detector=detector, plot=plot, output=output)
+    else:
+        experiments.carry_out(experiment, trials, seed, plot, output)
+
+
+def _refuse_the_others(experiment: str | None) -> None:
+    """Raise UsageError for an option that would say nothing."""
+    context = click.get_current_context()
+    idle = ("trials", "seed") if experiment is None else ("algorithms", "nodes", "seeds", "detector")
+    for parameter in context.command.params:
+        is_given = context.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
+        if parameter.name in idle and is_given:
+            raise click.UsageError(
+                f"{parameter.opts[0]} is for experiments: say which by --experiment NAME"
+                if experiment is None
+                else f"{experiment} says itself what it runs: leave {parameter.opts[0]} away"
+            )
+
+
+def _compare(
+    algorithms: tuple[str, ...],
+    nodes: tuple[int, ...],
+    seeds: int,
+    *,
+    detector: str,
+    plot: Path | None,
+    output: Format,
+) -> None:
+    """The workload and the published counts."""
     from tenure.simulator import compare as comparing
     from tenure.simulator import names
     from tenure.simulator.figures import FIGURES
 
-    if plot is not None and plot.suffix != ".svg":
-        raise ConfigurationError(f"{plot}: plots are SVG; name the file {plot.with_suffix('.svg')}")
     wanted = algorithms or names.COMPARED
     comparisons = []
     for one in comparing.compare(wanted, sorted(set(nodes)), range(seeds), detector=detector):

@@ -48,6 +48,12 @@ def _checkers() -> Iterable[str]:
     return checkers.NAMES
 
 
+def _experiments() -> Iterable[str]:
+    from tenure.simulator.experiments import EXPERIMENTS
+
+    return EXPERIMENTS
+
+
 def _detectors() -> Iterable[str]:
     from tenure.simulator import names
 
@@ -82,6 +88,7 @@ class Known(_ToText):
 
 ALGORITHM = Known("algorithm", _algorithms, is_open=True)
 CHECKER = Known("checker", _checkers)
+EXPERIMENT = Known("experiment", _experiments)
 check_option = click.option(
     "--check",
     "checks",

@@ -25,6 +25,10 @@ class Series(msgspec.Struct, frozen=True):
 
     name: str
     points: tuple[tuple[float, float | None], ...]
+    is_bare: bool = False
+    """A line without marks, for one of many points."""
+    beside: str = ""
+    """Hollow marks without a line, in the colour and shape of the series of this name; the legend does not have it."""
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,13 +40,15 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     series: tuple[Series, ...]
     is_logarithmic: bool = False
     """Whether y grows by powers of ten; values of 0 and below stand on the lowest line then."""
+    is_logarithmic_x: bool = False
+    """The same of x."""
 
 
 def svg(title: str, panels: Sequence[Panel]) -> str:
     """The panels side by side, and what each line is below them. Raises ValueError for too many points."""
     if sum(len(series.points) for panel in panels for series in panel.series) > LIMIT_POINTS:
         raise ValueError(f"more than {LIMIT_POINTS} points make no picture; compare fewer")
-    names = list(dict.fromkeys(series.name for panel in panels for series in panel.series))
+    names = list(dict.fromkeys(series.beside or series.name for panel in panels for series in panel.series))
     width = PANEL_WIDTH * len(panels)
     legend_columns = max(1, width // 180)
     height = PANEL_HEIGHT + 24 + 22 * ceil(len(names) / legend_columns)
@@ -67,20 +73,19 @@ def svg(title: str, panels: Sequence[Panel]) -> str:
 
 def _panel(panel: Panel, names: Sequence[str]) -> list[str]:
     xs = sorted({x for series in panel.series for x, _ in series.points})
+    across_ticks = _powers(xs) if panel.is_logarithmic_x else xs
     ys = [y for series in panel.series for _, y in series.points if y is not None]
     ticks = _powers(ys) if panel.is_logarithmic else _steps(max(ys, default=0.0))
     inner_width, inner_height = PANEL_WIDTH - _LEFT - _RIGHT, PANEL_HEIGHT - _TOP - _BOTTOM
 
     def across(x: float) -> float:
-        span = (xs[-1] - xs[0]) or 1
-        return round(_LEFT + 10 + (x - xs[0]) / span * (inner_width - 20), 1)
+        low, high = across_ticks[0], across_ticks[-1]
+        share = _share(x, low, high) if panel.is_logarithmic_x else (x - low) / ((high - low) or 1)
+        return round(_LEFT + 10 + share * (inner_width - 20), 1)
 
     def up(y: float) -> float:
         low, high = ticks[0], ticks[-1]
-        if panel.is_logarithmic:
-            share = (log10(max(y, low)) - log10(low)) / (log10(high) - log10(low))
-        else:
-            share = (y - low) / (high - low)
+        share = _share(y, low, high) if panel.is_logarithmic else (y - low) / (high - low)
         return round(_TOP + (1 - share) * inner_height, 1)
 
     parts = [f'<text x="{_LEFT}" y="20" font-weight="600">{escape(panel.title)}</text>']
@@ -90,16 +95,19 @@ def _panel(panel: Panel, names: Sequence[str]) -> list[str]:
         parts.append(f'<text x="{_LEFT - 6}" y="{up(tick) + 4}" text-anchor="end">{tick:g}</text>')
     parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{_TOP + inner_height}H{PANEL_WIDTH - _RIGHT}"/>')
     parts += [
-        f'<text x="{across(x)}" y="{_TOP + inner_height + 16}" text-anchor="middle">{x:g}</text>' for x in _spread(xs)
+        f'<text x="{across(x)}" y="{_TOP + inner_height + 16}" text-anchor="middle">{x:g}</text>'
+        for x in _spread(across_ticks)
     ]
     middle = _LEFT + inner_width / 2
     parts.append(f'<text x="{middle}" y="{PANEL_HEIGHT - 8}" text-anchor="middle">{escape(panel.x_label)}</text>')
     for series in panel.series:
-        place = names.index(series.name)
+        place = names.index(series.beside or series.name)
         known = [(across(x), up(y), x, y) for x, y in series.points if y is not None]
-        parts.append(_line("M" + "L".join(f"{x} {y}" for x, y, _, _ in known), place) if known else "")
-        for x, y, at, value in known:
-            parts.append(_marker(x, y, place, f"{series.name}, {panel.x_label} {at:g}: {value:g}"))
+        if known and not series.beside:
+            parts.append(_line("M" + "L".join(f"{x} {y}" for x, y, _, _ in known), place))
+        for x, y, at, value in () if series.is_bare else known:
+            says = f"{series.name}, {panel.x_label} {at:g}: {value:g}"
+            parts.append(_marker(x, y, place, says, is_hollow=bool(series.beside)))
     return parts
 
 
@@ -108,13 +116,19 @@ def _line(path: str, place: int) -> str:
     return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>'
 
 
-def _marker(x: float, y: float, place: int, says: str = "") -> str:
+def _marker(x: float, y: float, place: int, says: str = "", *, is_hollow: bool = False) -> str:
     shape, colour = _MARKERS[place % len(_MARKERS)], _COLOURS[place % len(_COLOURS)]
     title = f"<title>{escape(says)}</title>" if says else ""
     return (
-        f'<path d="{shape}" transform="translate({x} {y})" fill="{colour}" stroke="{colour}" stroke-width="1.5">'
+        f'<path d="{shape}" transform="translate({x} {y})" fill="{"#fff" if is_hollow else colour}" '
+        f'stroke="{colour}" stroke-width="1.5">'
         f"{title}</path>"
     )
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """Where a value lies between two others, by powers of ten."""
+    return (log10(max(value, low)) - log10(low)) / (log10(high) - log10(low))
 
 
 def _spread(xs: Sequence[float]) -> list[float]:
