@@ -212,3 +212,10 @@ def test_what_cannot_be_run_is_refused_with_what_can(arguments: dict[str, object
 def shown(run: Run) -> tuple[object, ...]:
     """All that a run tells without its trace."""
     return (run.violations, run.sent, run.delivered, run.struck, run.refused, vars(run.measures))
+
+
+@pytest.mark.parametrize("what", ["faults", "check"])
+def test_one_text_is_no_list_of_names(what: str) -> None:
+    """It would be taken for its letters."""
+    with pytest.raises(ConfigurationError, match=f"{what} takes names"):
+        simulate("bully", until=1, **{what: "crash"})  # type: ignore[arg-type]  # what a caller may write by mistake

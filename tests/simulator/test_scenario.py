@@ -175,3 +175,30 @@ def test_an_expectation_after_the_end_is_refused() -> None:
     """It would never be looked at."""
     with pytest.raises(ConfigurationError, match="let it run until then"):
         simulate(scenario=parse_script("algorithm bully\nuntil 5s\nat 6s expect leader 5\n"))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("at 1s crash 9", "there is no node 9"),
+        ("at 1s partition 1 7 | 2", "there is no node 7"),
+        ("at 1s voters 1 2 8 by 1", "there is no node 8"),
+        ("at 1s expect leader 9", "there is no node 9"),
+        ("at 99s crash 1", "the run ends at 10s"),
+    ],
+)
+def test_a_file_that_says_what_cannot_happen_is_refused(line: str, says: str, tmp_path: Path) -> None:
+    """Whoever wrote it meant something else; the error names the line's words and the remedy."""
+    script = tmp_path / "one.txt"
+    script.write_text(f"nodes 1 2 3\nuntil 10s\n{line}\n")
+
+    with pytest.raises(ConfigurationError, match=says):
+        read(script)
+
+
+def test_what_joins_may_be_named(tmp_path: Path) -> None:
+    """It is a node from then on."""
+    script = tmp_path / "one.txt"
+    script.write_text("nodes 1 2 3\nat 1s join 4\nat 2s crash 4\n")
+
+    assert len(read(script).strokes) == 2

@@ -7,7 +7,7 @@ again. The world carries faults out; the network, clocks and disks only obey.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -307,6 +307,23 @@ def _in_order(least_ns: int, most_ns: int) -> None:
 def _is_chance(chance: float) -> None:
     if not 0 <= chance <= 1:
         raise ValueError(f"a chance goes from 0% to 100%, and this is {chance:.3%}")
+
+
+def nodes_of(fault: AnyFault) -> set[NodeId]:
+    """Every node that it names."""
+    values = [getattr(fault, name) for name in fault.__struct_fields__ if name in _NAMING]
+    return {node for value in values for node in _flat(value)}
+
+
+_NAMING = frozenset({"node", "peer", "sender", "to", "voters", "groups"})
+
+
+def _flat(value: object) -> Iterator[NodeId]:
+    if isinstance(value, tuple):
+        for one in value:
+            yield from _flat(one)
+    elif isinstance(value, int):
+        yield value
 
 
 def _percent(chance: float) -> str:

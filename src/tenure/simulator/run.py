@@ -147,6 +147,11 @@ def set_up(
     again: str = "",
 ) -> Setup:
     """What `simulate` runs: a scenario's word goes before the arguments', and its strokes before drawn faults."""
+    for what, names_of in (("faults", faults), ("check", check)):
+        if isinstance(names_of, str):
+            raise ConfigurationError(f'{what} takes names, such as {what}=("{names_of}",); it was given one text')
+    if scenario is not None and not isinstance(scenario, Scenario):
+        raise ConfigurationError("scenario takes what tenure.simulator.scenario.read gives of a file")
     is_told, scenario = scenario is not None, scenario or Scenario()
     said = scenario.algorithm or algorithm
     if said is None:

@@ -26,7 +26,7 @@ import msgspec
 from tenure.core.events import NodeId
 from tenure.durations import to_ns
 from tenure.errors import ConfigurationError
-from tenure.simulator.faults import MOST_SHOWN, NUMBER, Stroke, duration, parse
+from tenure.simulator.faults import MOST_SHOWN, NUMBER, Join, Stroke, duration, nodes_of, parse
 
 LIMIT_LINES = 100_000
 
@@ -77,9 +77,26 @@ _EXPECT = re.compile(r"(leader|holder) (\d{1,9})|(leaders)((?: \d{1,9})+)|(no le
 def read(path: Path) -> Scenario:
     """The scenario in this file. Raises ConfigurationError, which names the line, and OSError."""
     try:
-        return parse_script(path.read_text(encoding="utf-8"), name=str(path))
+        scenario = parse_script(path.read_text(encoding="utf-8"), name=str(path))
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is no text in UTF-8; a scenario is a text such as `at 5s crash 3`") from error
+    _refuse_what_cannot_happen(scenario, name=str(path))
+    return scenario
+
+
+def _refuse_what_cannot_happen(scenario: Scenario, *, name: str) -> None:
+    """What a script says of a node that never is, or after its end, was meant otherwise."""
+    known = {*(scenario.nodes or ()), *(one.fault.node for one in scenario.strokes if isinstance(one.fault, Join))}
+    expected = [(one.at_ns, f"expect {one}", set(one.nodes)) for one in scenario.expectations]
+    for at_ns, words, nodes in [
+        *((at_ns, str(fault), nodes_of(fault)) for at_ns, fault in scenario.strokes),
+        *expected,
+    ]:
+        line = f"{name}: at {duration(at_ns)} {words}"
+        if scenario.nodes and (unknown := nodes - known):
+            raise ConfigurationError(f"{line}: there is no node {min(unknown)}; add it to `nodes`, or let it join")
+        if scenario.until_ns is not None and at_ns > scenario.until_ns:
+            raise ConfigurationError(f"{line}: the run ends at {duration(scenario.until_ns)}; say a later `until`")
 
 
 def parse_script(text: str, *, name: str = "the scenario") -> Scenario:
