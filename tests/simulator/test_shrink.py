@@ -93,7 +93,7 @@ def test_a_schedule_shrunk_from_a_mutant_is_clean_with_the_rule(mutant: Mutant) 
     """It shows the defect, and nothing that every algorithm would be blamed for: the calm at its end has stayed."""
     algorithm = "ring" if "ring" in mutant.storm else "bully"
     with applied(mutant), ThreadPoolExecutor(1) as executor:
-        done = hunt(algorithm, 100, until=30, executor=executor, workers=1)
+        done = hunt(algorithm, 100, until=60, executor=executor, workers=1)
     assert done.found is not None
     assert done.smallest is not None
     checker = done.smallest.violation.checker
