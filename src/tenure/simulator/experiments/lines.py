@@ -97,7 +97,7 @@ def lines(
     workers: int | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Iterator[Line]:
-    """The lines in the order of the cases, each as it is done; the same for the same seed, whatever the machine.
+    """The lines in the order of the cases, each as it is done; the same for the same seed and any number of workers.
 
     `trials` are asked for, see `counts_of`. `workers` are processes; None: one for each core, or none
     where the trials are few. `progress` is called with how many trials are done. Raises TenureError where one dies.
