@@ -147,11 +147,7 @@ def set_up(
     again: str = "",
 ) -> Setup:
     """What `simulate` runs: a scenario's word goes before the arguments', and its strokes before drawn faults."""
-    for what, names_of in (("faults", faults), ("check", check)):
-        if isinstance(names_of, str):
-            raise ConfigurationError(f'{what} takes names, such as {what}=("{names_of}",); it was given one text')
-    if scenario is not None and not isinstance(scenario, Scenario):
-        raise ConfigurationError("scenario takes what tenure.simulator.scenario.read gives of a file")
+    _refuse_texts(faults=faults, check=check, scenario=scenario)
     is_told, scenario = scenario is not None, scenario or Scenario()
     said = scenario.algorithm or algorithm
     if said is None:
@@ -192,6 +188,16 @@ def set_up(
         clients=issubclass(kind, Raft) and not is_told,
         again=again,
     )
+
+
+def _refuse_texts(**given: object) -> None:
+    """Arguments that take more than one text, and would take one for its letters."""
+    for what, value in given.items():
+        if isinstance(value, str):
+            remedy = (
+                "what tenure.simulator.scenario.read gives" if what == "scenario" else f'names, such as ("{value}",)'
+            )
+            raise ConfigurationError(f"{what} takes {remedy}; it was given one text")
 
 
 def _with_settings(kind: type[Elector], inner: type[Elector], settings: object) -> type[Elector]:
