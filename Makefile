@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench hunt docs
+.PHONY: help demo test check bench hunt docs specs
 
 MINIMUM := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 # Each candidate is run, not only looked up: a shim on the PATH may stand for an interpreter that is not selected.
@@ -25,6 +25,7 @@ demo: .venv-demo/installed ## three candidates, two kills, one leader at a time:
 
 test: .venv/installed ## the whole test suite (serial tests after the parallel ones)
 	@$(find_browser)
+	@$(find_java)
 	$(BIN)/python -m pytest -q -n 2 -m "not serial" $(PYTEST_ARGS)
 	$(BIN)/python -m pytest -q -m serial $(PYTEST_ARGS)
 
@@ -42,6 +43,10 @@ bench: .venv/installed ## speed, with peers beside it where they are present
 hunt: .venv/installed ## 10,000 seeds of every algorithm, and 1,000 with heartbeats, on all cores: an hour
 	$(BIN)/tenure hunt --algorithm all --detector told --seeds 10000 $(HUNT_ARGS)
 	$(BIN)/tenure hunt --algorithm all --seeds 1000 $(HUNT_ARGS)
+
+specs: .venv/installed ## what TLC says of specs/: minutes, half an hour where much else runs
+	@$(find_java)
+	$(BIN)/python -m specs.check $(SPECS_ARGS)
 
 docs: .venv/installed ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
@@ -77,6 +82,20 @@ define find_browser
 	      echo "that failed (see $(LOG)); the tests that need a browser will be skipped"; \
 	  else \
 	    echo "no chromium here: the tests that need a browser will be skipped (Debian: apt-get install chromium)"; \
+	  fi; \
+	fi
+endef
+
+# TLC, which checks what is in specs/, runs on Java.
+define find_java
+	if ! command -v java >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null; then \
+	    echo "installing Java, on which TLC runs: apt-get install --no-install-recommends default-jre-headless"; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	      apt-get install -y -qq --no-install-recommends default-jre-headless; } >.venv/java.log 2>&1 || \
+	      echo "that failed (see .venv/java.log); the tests that need Java will be skipped"; \
+	  else \
+	    echo "no java here: the tests that need it will be skipped (Debian: apt-get install default-jre-headless)"; \
 	  fi; \
 	fi
 endef
