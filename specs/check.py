@@ -28,7 +28,7 @@ WITNESSES = {
     "without_CountsByVoter": ("OneLeaderPerTerm", 9),
     "without_VoteIsDurable": ("OneLeaderPerTerm", 9),
     "without_WaitsToOpen": ("OneTenureAtATime", 12),
-    "without_AllowsForDrift": ("LeaseIsAlone", 11),
+    "without_AllowsForDrift": ("LeaseIsAlone", 10),
     "without_ClosesOnTransfer": ("LeaseIsAlone", 10),
     "without_HeedsTerm": ("LeaseIsAlone", 14),
 }
