@@ -7,6 +7,7 @@ from __future__ import annotations
 from tenure.algorithms.raft import Role, Settings
 from tenure.algorithms.raft.messages import (
     Appended,
+    Canvassed,
     Execute,
     Matched,
     Mismatched,
@@ -157,3 +158,19 @@ def test_L10_a_deadline_counts_from_sending_and_leaves_room_for_clocks() -> None
     group.give(1, Received(2, Matched(1, 1, begun_ns, 0)))
 
     assert group.told(Authorised, 1) == [Authorised(1, begun_ns + 2_000 * MS * 9 // 11)]
+
+
+def test_who_has_promised_votes_in_no_term_whichever_way_it_heard_of_it() -> None:
+    """A late answer tells a follower of the next term while its promise to the leader runs: it elects nobody in it."""
+    group = Group(3)
+    term = group.elect(1).term
+    group.give(3, Received(2, Canvassed(term + 1, term + 1, granted=False)))
+    assert group.nodes[3].term == term + 1
+    assert group.now_ns < group.nodes[3].promised_until_ns
+
+    group.give(3, Received(2, RequestVote(term + 1, 100, term)))
+    assert group.nodes[3].voted_for is None
+
+    group.now_ns = group.nodes[3].promised_until_ns
+    group.give(3, Received(2, RequestVote(term + 1, 100, term)))
+    assert group.nodes[3].voted_for == 2

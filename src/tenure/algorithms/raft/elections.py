@@ -116,12 +116,14 @@ class Elections(Transfers):
     def _asked_for_vote(self, candidate: NodeId, asked: RequestVote, now_ns: int) -> None:
         """Figure 2, RequestVote RPC: "if votedFor is null or candidateId, and candidate's log is at least as up-to-date
         as receiver's log, grant vote". Who has promised to elect nobody does not even look at the term (dissertation,
-        section 4.2.3), unless the leader itself gave way.
+        section 4.2.3), unless the leader itself gave way; nor does it vote in a term that it has heard of otherwise.
         """
-        if asked.term > self.term and (asked.sanctioned or self._is_free(now_ns)):
+        may_vote = asked.sanctioned or self._is_free(now_ns)
+        if asked.term > self.term and may_vote:
             self._adopt(asked.term, now_ns)
         granted = (
-            asked.term == self.term
+            may_vote
+            and asked.term == self.term
             and self.voted_for in {None, candidate}
             and self.leader is None
             and self.log.is_covered_by(asked.last_index, asked.last_term)
