@@ -1,4 +1,4 @@
-"""Whoever is killed, wrapper or guardian, nothing of the job outlives the tenure (DESIGN.md section 11)."""
+"""Whoever is killed, wrapper or guardian, nothing of the job outlives the tenure."""
 
 from __future__ import annotations
 
