@@ -99,6 +99,8 @@ class SplitBrain(Composed):
         self._inner_suspects = set[NodeId]()
         self._inner_awaits = set[NodeId]()  # members that the inner one was not told of yet
         self._meets = dict[NodeId, frozenset[NodeId]]()  # who is on one side with whom, as far as this node knows
+        self._seen: object = None
+        self._seen_since_ns = 0  # since when this node sees just these
         self._picture: object = None
         self._since_ns = 0  # since when the picture is this one
         self._life = self._number = 0
@@ -163,29 +165,31 @@ class SplitBrain(Composed):
     # What is decided
 
     def _look(self, now_ns: int) -> None:
-        """Note since when the picture is what it is."""
-        self._meets = self.sight.known_meets() if self.sight.trouble() else self.sight.camps()
-        picture = (
-            bool(self.sight.trouble()),
-            sorted(self.members),
-            sorted(self.sight.sees),
-            sorted(self._meets.items()),
-        )
+        """Note since when the picture is what it is, with whom each recognises and without."""
+        trouble = bool(self.sight.trouble())
+        self._meets = self.sight.known_meets() if trouble else self.sight.camps()
+        seen = (trouble, sorted(self.members), sorted(self.sight.sees))
+        if seen != self._seen:
+            self._seen, self._seen_since_ns = seen, now_ns
+        picture = (seen, sorted(self._meets.items()))
         if picture != self._picture:
             self._picture, self._since_ns = picture, now_ns
 
     def _decide(self, now_ns: int) -> None:
         """Who does not see all decides when its picture is old enough. Who does lets all be heard, which brings most
-        electors to agree; a conflict that lasts in spite of it is a division too, into camps.
+        electors to agree; a conflict that lasts in spite of it is a division too, into camps. To let all be heard it
+        does not wait until they agree, for those who do not hear one another may never do.
         """
         trouble, conflict = self.sight.trouble(), self.sight.conflict()
         is_stable = now_ns >= self._since_ns + self.settings.stable_after_ns
-        is_due = is_stable and now_ns >= self._decided_ns + self.settings.stable_after_ns
+        was_decided_long_ago = now_ns >= self._decided_ns + self.settings.stable_after_ns
+        is_due = is_stable and was_decided_long_ago
+        is_mended = now_ns >= self._seen_since_ns + self.settings.stable_after_ns and was_decided_long_ago
         if trouble and is_stable:
             self._resolve(trouble, now_ns)
         elif trouble:
             self._say(Side.UNDECIDED, trouble)
-        elif self._decided in {Side.STAYS, Side.STEPS_DOWN} and not is_due:
+        elif self._decided in {Side.STAYS, Side.STEPS_DOWN} and not is_mended:
             self._say(Side.UNDECIDED, "all members see one another, and not for long enough yet")
         elif not self._is_let_in():
             self._say(Side.UNDECIDED, "all members see one another, and some do not hear this one yet")
@@ -200,7 +204,8 @@ class SplitBrain(Composed):
         """When something may be decided next without any news."""
         if self.side is not Side.UNDECIDED:
             return NEVER_NS
-        due = (begun_ns + self.settings.stable_after_ns for begun_ns in (self._since_ns, self._decided_ns))
+        begun = (self._since_ns, self._seen_since_ns, self._decided_ns)
+        due = (begun_ns + self.settings.stable_after_ns for begun_ns in begun)
         return min((at_ns for at_ns in due if at_ns > now_ns), default=NEVER_NS)
 
     def _resolve(self, trouble: str, now_ns: int) -> None:
