@@ -53,7 +53,7 @@ def test_the_script_loads_in_bash(tmp_path: Path) -> None:
 def test_commands_are_completed() -> None:
     """All of them, and only those that begin so."""
     assert completed("tenure ", 1) == list(COMMANDS)
-    assert completed("tenure re", 1) == ["resign"]
+    assert completed("tenure re", 1) == ["resign", "replay"]
 
 
 def test_options_are_completed() -> None:

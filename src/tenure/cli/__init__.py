@@ -40,7 +40,7 @@ COMMANDS = {
     "holds": Listed("Inside `tenure run`: say whether the tenure still holds."),
     "doctor": Listed("Say what was resolved, and mend what is broken."),
     "compare": Listed("Compare election algorithms on one workload, in the simulator."),
-    "simulate": Listed("Run an election algorithm under faults on virtual time, and judge it."),
+    "simulate": Listed("Run an election under faults on virtual time, and judge it."),
     "hunt": Listed("Run thousands of seeds, and shrink what one of them violates."),
     "replay": Listed("Tell or draw what a trace holds, and judge it anew."),
     "check": Listed("Say whether a history of concurrent clients is linearizable.", exits.Exit.TENURE_FAILED),
