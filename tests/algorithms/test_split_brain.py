@@ -283,3 +283,8 @@ def test_settings_that_cannot_work_are_refused(make: Callable[[], Settings], why
     """With what to do about it."""
     with pytest.raises(ValueError, match=why):
         make()
+
+
+def test_who_does_not_hear_the_leader_is_let_hear_it_once_all_see_one_another() -> None:
+    """Without waiting until they agree: such nodes ask for a leader again and again, and so never do."""
+    assert simulate("bully+keep-majority", seed=2611, detector="told", trace=False).violations == []
