@@ -131,6 +131,23 @@ def test_L16_with_both_stopped_nothing_outlives_their_waking(scene: Scene) -> No
     assert wrapper.wait() == 137
 
 
+def test_what_a_stopped_guardian_let_run_past_the_deadline_is_remembered(scene: Scene) -> None:
+    """The wrapper kills it before anybody could look: whoever asks afterwards still learns what ran on."""
+    wrapper = scene.run("sh", "-c", DEAF, grace_s=1000, deadline_s=1.0)
+    job = wrapper.job
+    stop(wrapper.guardian)
+    deadline_ns = int(str(wrapper.event("started")["at_ns"])) + 1_000_000_000
+    until(lambda: _now_ns() > deadline_ns, "the deadline has passed")
+    assert is_alive(job)
+
+    os.kill(wrapper.pid, signal.SIGTERM)
+
+    assert wrapper.wait() == 137
+    found = wrapper.event("stopped")["job"]
+    assert isinstance(found, list)
+    assert job in found
+
+
 def test_a_stopped_guardian_wakes_when_its_wrapper_is_killed(scene: Scene) -> None:
     """Nobody else is left to end the job: the kernel continues a stopped process group that becomes an orphan."""
     wrapper = scene.run("sleep", "1000", grace_s=0.5)

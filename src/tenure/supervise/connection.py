@@ -86,6 +86,8 @@ class Connection:
         self._has_failed = False
         """Whether the guardian ended by itself, which it never does while it is needed."""
         self.because: Because | None = None
+        self.ran_late: tuple[Process, ...] = ()
+        """What of the job still ran past its deadline when this process took over, before it was ended."""
 
     # ---------------------------------------------------------------------------------------------------- orders
 
@@ -311,6 +313,8 @@ class Connection:
             return
         now_ns = self._clock.now_ns()
         ended_itself = job.ended_itself
+        if job.deadline_ns is not None and now_ns >= job.deadline_ns:
+            self.ran_late = tuple(Family(job.spared).members())
         sweep()  # the job holds nothing any more
         leader = None if job.pid is None else GroupLeader(job.pid)
         ending = self._own_ending(job, now_ns, leader)

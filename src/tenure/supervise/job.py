@@ -78,8 +78,13 @@ class Guardian:
         return None if self._connection is None else self._connection.because
 
     def job_processes(self) -> list[Process]:
-        """The living processes of the job; those of a guardian that died are this process's children. Any thread."""
-        return [process for process in descendants(os.getpid()) if process.pid != self.pid]
+        """The living processes of the job; those of a guardian that died are this process's children. Any thread.
+
+        Once this process has had to end a job past its deadline: those that it found running then.
+        """
+        living = [process for process in descendants(os.getpid()) if process.pid != self.pid]
+        ran_late = () if self._connection is None else self._connection.ran_late  # after the look: it is set before
+        return list(ran_late) or living
 
     async def start(
         self,

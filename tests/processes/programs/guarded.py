@@ -71,7 +71,7 @@ async def lead(guardian: Guardian, inherited: list[int]) -> int:
         if asked_to_end.is_set():
             note("ordered")
             await guardian.stop()
-            note("stopped")
+            note("stopped", job=[process.pid for process in guardian.job_processes()])
         status = await ended
         note("ended", status=status, because=guardian.because and guardian.because.name)
     return status

@@ -79,6 +79,13 @@ def interrupted(act: Callable[[str], None], url: str, after_s: float) -> bool:
     except Interrupted:
         signal.setitimer(signal.ITIMER_REAL, 0)
         return True
+    except RuntimeError as error:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        # A `Condition.wait` of the standard library, left between its giving the lock back and its taking it again,
+        # raises this in place of what the handler raised.
+        if str(error) != "release unlocked lock" or not isinstance(error.__context__, Interrupted):
+            raise
+        return True
     return False
 
 
