@@ -19,10 +19,10 @@ from tenure.core.events import Event, Started
 from tenure.core.model import Guarantee
 from tenure.errors import ConfigurationError
 from tenure.simulator import names, simulate
-from tenure.simulator import world as world_module
 from tenure.simulator.plan import STROKES, kinds_within
 from tenure.simulator.run import Run
 from tenure.simulator.scenario import parse_script
+from tenure.simulator.words import kind_of
 from tests.simulator.probe import Kept, Probe, Script
 
 SEEDS = 40
@@ -113,8 +113,8 @@ def test_every_message_is_sent_and_every_record_written(name: str) -> None:
     kind = names.algorithm(name)
     sent = {one for run in runs(name) for one in run.sent}
     wrote = {rule for run in runs(name) for rule in run.measures.rules if rule.startswith("wrote ")}
-    assert sent == {world_module.kind_of(message) for message in kind.messages}
-    assert wrote == {f"wrote {world_module.kind_of(record)}" for record in kind.records}
+    assert sent == {kind_of(message) for message in kind.messages}
+    assert wrote == {f"wrote {kind_of(record)}" for record in kind.records}
 
 
 @every_algorithm

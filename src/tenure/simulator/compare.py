@@ -25,7 +25,8 @@ from tenure.simulator.measures import Measures
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
 from tenure.simulator.run import Setup, set_up
-from tenure.simulator.world import World, kind_of
+from tenure.simulator.words import by_kind, kind_of
+from tenure.simulator.world import World
 
 STRETCH_NS = 20 * NS_PER_S
 """Longer than a failure detector, an election and a lease of the defaults take together."""
@@ -177,7 +178,6 @@ class _Snapshot:
     def stretch(self, event: str) -> Stretch:
         """What has been added since."""
         world, observer = self._world, self._observer
-        sent = world.sent - self._sent
         leaderless_ns, two_ns, vacant_ns, overlap_ns = (
             now - before for now, before in zip(self._times(), self._measured, strict=True)
         )
@@ -186,7 +186,7 @@ class _Snapshot:
         agreed_s = (observer.disagreed_until_ns - self._at_ns) / NS_PER_S if was_disturbed else 0.0
         return Stretch(
             event=event,
-            messages={kind_of(kind): count for kind, count in sorted(sent.items(), key=lambda one: kind_of(one[0]))},
+            messages=by_kind(world.sent - self._sent),
             bytes=world.bytes.total() - self._bytes,
             until_agreed=(observer.sent_then if agrees else _without_heartbeats(world)) - self._sent_before
             if was_disturbed

@@ -24,7 +24,8 @@ from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.network import MS
 from tenure.simulator.news import News
 from tenure.simulator.surroundings import Surroundings
-from tenure.simulator.world import World, kind_of
+from tenure.simulator.words import by_kind
+from tenure.simulator.world import World
 
 RINGS = 400
 """Random rings whose mean is taken; its standard error is below 1 % for 8 nodes and more."""
@@ -68,7 +69,7 @@ def _count(world: World, nemesis: Nemesis, *strokes: AnyFault) -> dict[str, int]
         nemesis.strike(stroke)
     world.run(world.now_ns + 1_000 * NS_PER_S)
     assert len({elector.leader for elector in world.electors.values()}) == 1, "no agreement, so nothing was counted"
-    return {kind_of(kind): count for kind, count in sorted(world.sent.items(), key=lambda one: kind_of(one[0]))}
+    return by_kind(world.sent)
 
 
 def bully_after_death(n: int, r: int) -> dict[str, int]:
@@ -88,7 +89,7 @@ def ring_when_all_start(order: tuple[NodeId, ...]) -> dict[str, int]:
     world, _ = _group(ring.Ring, order, ring.Settings(order=order))
     world.run(1_000 * NS_PER_S)
     assert {elector.leader for elector in world.electors.values()} == {max(order)}
-    return {kind_of(kind): count for kind, count in sorted(world.sent.items(), key=lambda one: kind_of(one[0]))}
+    return by_kind(world.sent)
 
 
 def ring_when_one_starts(n: int) -> dict[str, int]:

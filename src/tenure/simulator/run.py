@@ -33,7 +33,8 @@ from tenure.simulator.plan import Plan
 from tenure.simulator.raft_checkers import RaftInspector
 from tenure.simulator.scenario import Expectation, Scenario
 from tenure.simulator.surroundings import Surroundings
-from tenure.simulator.world import RanAway, World, kind_of
+from tenure.simulator.words import by_kind
+from tenure.simulator.world import RanAway, World
 
 LIMIT_STEPS = 1_000_000
 """Of the search for an order of what clients did; beyond it nothing is said, which is no objection."""
@@ -74,13 +75,9 @@ class Run:
         self.violations = violations
         """What the checkers objected to; empty for a run without fault."""
         self.measures = measures
-        self.sent = {
-            kind_of(kind): count for kind, count in sorted(world.sent.items(), key=lambda one: kind_of(one[0]))
-        }
+        self.sent = by_kind(world.sent)
         """Messages by kind, each counted once, when it left."""
-        self.bytes = {
-            kind_of(kind): size for kind, size in sorted(world.bytes.items(), key=lambda one: kind_of(one[0]))
-        }
+        self.bytes = by_kind(world.bytes)
         self.delivered = world.delivered
         self.struck: Counter[str] = world.struck
         """Faults that found something to strike, by name."""

@@ -12,7 +12,7 @@ import msgspec
 
 from tenure.simulator import plan
 from tenure.simulator.run import Run, Setup
-from tenure.simulator.world import kind_of
+from tenure.simulator.words import kind_of
 
 
 class Fired(msgspec.Struct, frozen=True):

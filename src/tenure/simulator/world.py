@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any, Protocol, assert_never
 
-import msgspec
-
 from tenure import trace
 from tenure.core.codec import Codec
 from tenure.core.effects import Answered, Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
@@ -39,7 +37,7 @@ from tenure.simulator.disk import Disk
 from tenure.simulator.network import Link, Network, Weather
 from tenure.simulator.node import LIMIT_WAITING, Node
 from tenure.simulator.surroundings import Surroundings
-from tenure.simulator.words import words_of
+from tenure.simulator.words import kind_of, words_of
 
 LIMIT_MESSAGES = 20_000_000
 """Of one run, some minutes of work: an algorithm that needs more goes round in circles."""
@@ -392,8 +390,3 @@ def _nobody_minds(number: NodeId) -> None:
 
 def _nobody_asked(number: NodeId, answered: Answered) -> None:
     """Where there are no clients."""
-
-
-def kind_of(kind: type[msgspec.Struct]) -> str:
-    """The name of a message or record: the tag under which it travels."""
-    return str(kind.__struct_config__.tag)

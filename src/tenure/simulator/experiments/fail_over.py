@@ -5,7 +5,6 @@ The Raft that ships, in the simulator; what a trial adds around it is said by th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from math import log
 from random import Random
@@ -24,7 +23,8 @@ from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.network import MS
 from tenure.simulator.news import News
 from tenure.simulator.surroundings import Surroundings
-from tenure.simulator.world import World, kind_of
+from tenure.simulator.words import by_kind
+from tenure.simulator.world import World
 
 LIMIT_BEGINNING = 1_000
 """Time-outs within which a group must have its first leader; one needs two or three."""
@@ -127,7 +127,7 @@ class _Watch:
         """In which that leader was elected."""
         self.all_heard = False
         self.campaigns = 0
-        self.sent: Counter[str] = Counter()
+        self.sent: dict[str, int] = {}
 
     def see(self, record: trace.Record) -> None:
         if self.since_ns is None or not isinstance(record, trace.Became) or self.all_heard:
@@ -141,7 +141,7 @@ class _Watch:
                 self.heard_ns, self.term = passed_ns, record.term
             if all(elector.leader == record.leader for elector in self.world.electors.values()):
                 self.all_heard = True
-                self.sent = Counter({kind_of(kind): count for kind, count in self.world.sent.items()})
+                self.sent = by_kind(self.world.sent)
 
 
 def run(what: FailOver, seed: int) -> Gap:
@@ -196,7 +196,7 @@ def _crash(world: World, nemesis: Nemesis, watch: _Watch, what: FailOver) -> Gap
         due_ns=tuple(due_ns),
         terms=(watch.term or max(elector.term for elector in world.electors.values())) - term,
         campaigns=watch.campaigns,
-        sent=dict(watch.sent),
+        sent=watch.sent,
     )
 
 
