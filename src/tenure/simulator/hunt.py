@@ -17,6 +17,7 @@ import msgspec
 from tenure.core.events import NodeId
 from tenure.durations import NS_PER_S, to_ns
 from tenure.errors import ConfigurationError
+from tenure.simulator import checkers
 from tenure.simulator.checkers import Violation
 from tenure.simulator.run import Setup, run, set_up
 from tenure.simulator.scenario import Scenario
@@ -135,8 +136,6 @@ def hunt(
 
 def _checked(job: Job, seed: int) -> Setup:
     """The first run's setup, and whether its checkers exist: before any worker starts."""
-    from tenure.simulator import checkers
-
     setup = job.setup(seed)
     checkers.make(setup.check or (), (), has_authority=False)
     return setup

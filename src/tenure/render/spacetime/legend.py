@@ -7,7 +7,7 @@ from html import escape
 
 from tenure.render.spacetime.items import SHAPES
 from tenure.render.spacetime.labels import width_of
-from tenure.render.spacetime.lanes import SHAPE_OF
+from tenure.render.spacetime.lanes import SHAPE_OF, half_height
 from tenure.render.spacetime.looks import COLOURS
 from tenure.render.spacetime.scene import Scene
 from tenure.render.spacetime.spans import Stance
@@ -52,7 +52,7 @@ def entries(picture: Scene) -> list[Entry]:
     found: list[Entry] = []
     for stance, words in STANCES.items():
         if any(rank.stance is stance for rank in run.ranks):
-            half = 8 if stance is Stance.LEADING else 4
+            half = half_height(stance)
             band = f'<rect class="band {stance}" x="4" y="{-half}" width="34" height="{2 * half}"/>'
             found.append((band + _shape(SHAPE_OF[stance], f"mark {stance}", 6), words))
     whats = {mark.what for mark in run.marks}

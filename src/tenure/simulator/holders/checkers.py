@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 
 from tenure import trace
@@ -115,13 +116,13 @@ class _Due(Checker):
                 return self.note(record)
         return None
 
+    @abstractmethod
     def note(self, record: trace.Record) -> str | None:
         """Take in what happened to a body."""
-        raise NotImplementedError
 
+    @abstractmethod
     def too_late(self, node: NodeId) -> str:
         """What was not done in time."""
-        raise NotImplementedError
 
 
 class ToldInTime(_Due):
