@@ -33,7 +33,7 @@ import msgspec
 
 from tenure.core.composed import Composed
 from tenure.core.effects import Authorised, Deposed, Effect, Send
-from tenure.core.elector import NEW, Elector, WishRefused
+from tenure.core.elector import NEW, WishRefused
 from tenure.core.events import (
     Asked,
     Event,
@@ -51,7 +51,7 @@ from tenure.core.events import (
     Trusted,
     Woke,
 )
-from tenure.core.model import FaultModel, Guarantee
+from tenure.core.model import Guarantee
 from tenure.durations import NEVER_NS, NS_PER_S
 
 
@@ -108,14 +108,6 @@ class Preference(Composed):
     name: ClassVar[str] = "preference"
     own_messages: ClassVar[tuple[type[Message], ...]] = (Stands,)
     takes_rated: ClassVar[bool] = True
-
-    @classmethod
-    def assumes_over(cls, inner: type[Elector]) -> FaultModel:
-        return inner.assumes
-
-    @classmethod
-    def guarantees_over(cls, inner: type[Elector]) -> frozenset[Guarantee]:
-        return inner.guarantees
 
     def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random, settings: Settings | None = None) -> None:
         super().__init__(me, members, chance)

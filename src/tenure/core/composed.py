@@ -6,11 +6,10 @@ apart by their types; so do records, which are counted together.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterable, Sequence
 from random import Random
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 import msgspec
 
@@ -18,8 +17,6 @@ from tenure.core.effects import Effect, Persist, Send
 from tenure.core.elector import Elector
 from tenure.core.events import Event, Message, NodeId, Persisted, Record, Started
 from tenure.core.model import FaultModel, Guarantee
-
-Outer = TypeVar("Outer", bound="Composed")
 
 
 class Composed(Elector):
@@ -53,14 +50,14 @@ class Composed(Elector):
         )
 
     @classmethod
-    @abstractmethod
     def assumes_over(cls, inner: type[Elector]) -> FaultModel:
-        """What both together assume."""
+        """What both together assume: what the inner one does, unless a subclass says otherwise."""
+        return inner.assumes
 
     @classmethod
-    @abstractmethod
     def guarantees_over(cls, inner: type[Elector]) -> frozenset[Guarantee]:
-        """What both together promise within that."""
+        """What both together promise within that: what the inner one does, unless a subclass says otherwise."""
+        return inner.guarantees
 
     def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random) -> None:
         super().__init__(me, members, chance)

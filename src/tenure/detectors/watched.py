@@ -29,7 +29,6 @@ from typing import Any, ClassVar, assert_never
 
 from tenure.core.composed import Composed
 from tenure.core.effects import Effect, Send
-from tenure.core.elector import Elector
 from tenure.core.events import (
     Asked,
     Event,
@@ -46,7 +45,6 @@ from tenure.core.events import (
     Trusted,
     Woke,
 )
-from tenure.core.model import FaultModel, Guarantee
 from tenure.detectors.base import Detector, Settings
 from tenure.detectors.heartbeat import Timeout
 from tenure.detectors.phi import Phi
@@ -63,14 +61,6 @@ class Watched(Composed):
     name: ClassVar[str] = Timeout.name
     own_messages: ClassVar[tuple[type[Message], ...]] = (Heartbeat,)
     detector_kind: ClassVar[type[Detector]] = Timeout
-
-    @classmethod
-    def assumes_over(cls, inner: type[Elector]) -> FaultModel:
-        return inner.assumes
-
-    @classmethod
-    def guarantees_over(cls, inner: type[Elector]) -> frozenset[Guarantee]:
-        return inner.guarantees
 
     def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random, settings: Settings | None = None) -> None:
         super().__init__(me, members, chance)

@@ -31,7 +31,7 @@ from tenure.core.events import (
     Trusted,
     Woke,
 )
-from tenure.core.model import FaultModel, Guarantee
+from tenure.core.model import FaultModel
 from tenure.durations import NEVER_NS
 
 
@@ -75,10 +75,6 @@ class SplitBrain(Composed):
     @classmethod
     def assumes_over(cls, inner: type[Elector]) -> FaultModel:
         return msgspec.structs.replace(inner.assumes, partitions=True)
-
-    @classmethod
-    def guarantees_over(cls, inner: type[Elector]) -> frozenset[Guarantee]:
-        return inner.guarantees
 
     @abstractmethod
     def stays(self, side: frozenset[NodeId]) -> bool:
