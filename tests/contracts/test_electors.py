@@ -31,19 +31,22 @@ from tenure.algorithms.ring import Ring
 from tenure.algorithms.split_brain import KeepMajority, StaticQuorum
 from tenure.core.codec import Codec
 from tenure.core.effects import Answered, Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
-from tenure.core.elector import DutyBroken, Elector, UnexpectedMessage, WishRefused
+from tenure.core.elector import DutyBroken, Elector, Serving, UnexpectedMessage, WishRefused
 from tenure.core.events import (
     Asked,
+    Demand,
     Event,
     Joined,
     Left,
     Message,
+    PeerLost,
     Persisted,
     Rated,
     Rating,
     Received,
     Reconfigure,
     Record,
+    Requested,
     Started,
     Suspected,
     Trusted,
@@ -182,11 +185,19 @@ class Other:
                 self.give(Received(ME, effect.message), now_ns)
 
 
-def any_event(kind: type[Elector], chance: random.Random, records: int = 0) -> Event:
+def given_to(elector: Elector, event: Event | Demand, now_ns: int) -> Sequence[Effect]:
+    """What it answers; demands are given only to those that serve clients."""
+    if isinstance(event, Requested | PeerLost):
+        assert isinstance(elector, Serving)
+        return elector.handle(event, now_ns)
+    return elector.handle(event, now_ns)
+
+
+def any_event(kind: type[Elector], chance: random.Random, records: int = 0) -> Event | Demand:
     """One that a driver may give which was given so many records, with any message of the algorithm from any node."""
     peer = 1 + int(chance.random() * 7)
     message = any_message(kind.messages[int(chance.random() * len(kind.messages))], chance)
-    given_events: Sequence[Event] = (
+    given_events: Sequence[Event | Demand] = (
         *(Received(peer, message) for _ in range(5)),
         Woke(),
         Suspected(peer),
@@ -197,6 +208,7 @@ def any_event(kind: type[Elector], chance: random.Random, records: int = 0) -> E
         Persisted(records or 1),
         Reconfigure((1, 2, 3)),
         Rated(any_value(Rating, chance)),
+        *((PeerLost(peer, certain=chance.random() < 0.8),) if issubclass(kind, Serving) else ()),
     )
     return given_events[int(chance.random() * len(given_events))]
 
@@ -220,7 +232,7 @@ def walk(kind: type[Elector], seed: int, steps: int = STEPS) -> list[tuple[str, 
         now_ns += 10**10 if chance.random() < 0.05 else 0  # a node that was paused
         before = state(elector)
         try:
-            effects = elector.handle(event, now_ns)
+            effects = given_to(elector, event, now_ns)
             answer, records = str(effects), written(effects, records)
             if other is not None:
                 other.take(effects, now_ns)
@@ -265,7 +277,7 @@ def test_state_is_bounded(kind: type[Elector]) -> None:
         elector.handle(Started(), 0)
         for step in range(steps):
             try:
-                elector.handle(any_event(kind, chance), step * 10**7)
+                given_to(elector, any_event(kind, chance), step * 10**7)
             except (UnexpectedMessage, DutyBroken, WishRefused):
                 continue
         sizes.append(size(known(elector)))
@@ -326,7 +338,7 @@ def test_wake_ns_is_honest(kind: type[Elector], seed: int) -> None:
             elector.handle(Woke(), now_ns)
             assert elector.wake_ns > now_ns
         try:
-            elector.handle(any_event(kind, chance), now_ns)
+            given_to(elector, any_event(kind, chance), now_ns)
         except (UnexpectedMessage, DutyBroken, WishRefused):
             continue
 
@@ -344,10 +356,10 @@ def test_effects_are_consistent(kind: type[Elector], seed: int) -> None:
     codec: Codec[Any] = Codec(kind.messages)
     recognised, token, records = elector.leader, None, 0
     for step in range(61):
-        event = any_event(kind, chance, records) if step else Started()
+        event: Event | Demand = any_event(kind, chance, records) if step else Started()
         now_ns += 10**8
         try:
-            effects = elector.handle(event, now_ns)
+            effects = given_to(elector, event, now_ns)
         except (UnexpectedMessage, DutyBroken, WishRefused):
             continue
         for effect in effects:
@@ -390,7 +402,7 @@ def test_who_has_left_is_silent(kind: type[Elector]) -> None:
     for _ in range(100):
         event = any_event(kind, chance)
         if not isinstance(event, Received | Persisted | Rated):
-            assert list(elector.handle(event, 2)) == []
+            assert list(given_to(elector, event, 2)) == []
 
 
 @every_elector

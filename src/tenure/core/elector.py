@@ -15,6 +15,8 @@ The driver's duties:
  6. Lose, repeat, delay and reorder messages only as the model allows, and alter none.
  7. Forget, when the node crashes, everything but the records that were durable.
  8. Suspect none but members that it was told of; in each life all count as trusted until the detector says otherwise.
+ 9. Say that a peer's process is gone for certain before anything is handed over that a later life of the peer said, or
+    never.
 
 Time comes in as an argument, and chance from the `Random` by `random()` and `getrandbits()` alone, whose values Python
 promises across versions: the same events give the same effects, on every machine.

@@ -125,7 +125,12 @@ class Requested(msgspec.Struct, frozen=True):
 
 
 class PeerLost(msgspec.Struct, frozen=True):
-    """The connection to `peer` broke; `certain` where the kernel vouches that its process is gone."""
+    """The connection to `peer` broke, which alone says little: it may mend.
+
+    `certain` only where the kernel vouches that its process is gone, and with it every job of its that could outlive
+    it: never by an end of file, which `close` and `exec` give too. It speaks of the life that was heard last: the
+    driver's duty 9.
+    """
 
     peer: NodeId
     certain: bool = False

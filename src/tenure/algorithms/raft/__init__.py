@@ -23,8 +23,10 @@ do not wait, and its own log counts as far as it is durable. (3) A change of vot
 configuration. Members that have no vote get the log too, so that they know who leads and disturb nobody. (4) A transfer
 that fails ends in the leader's resignation. (5) What an earlier life may have promised binds a restarted voter.
 (6) Who joins later must be told who founded the group (`Settings.voters`), since nobody may count whom it finds.
+(7) Who was told by the kernel that the leader's process is gone campaigns at once, and whoever believes it is bound by
+no promise to it, and waits for no tenure of its (`deaths`).
 
-Failure detectors are not asked: Suspected, Trusted and PeerLost change nothing.
+Failure detectors are not asked: Suspected and Trusted change nothing, nor does PeerLost that is not certain.
 
 configuration, log, progress, sessions   what the rest is made of
 messages     what is said, kept, asked and answered
@@ -37,6 +39,7 @@ snapshots    InstallSnapshot
 membership   joint consensus
 reads        ReadIndex, and reads by lease
 transfers    TimeoutNow
+deaths       certain death of the leader
 elections    RequestVote, and pre-vote
 requests     what clients ask
 admission    what is refused

@@ -6,15 +6,15 @@ that disturb), 6.2 (a leader that hears from no majority steps down) and 9.6 (pr
 
 from __future__ import annotations
 
+from tenure.algorithms.raft.deaths import Deaths
 from tenure.algorithms.raft.messages import Canvass, Canvassed, NoOp, RequestVote, Vote
 from tenure.algorithms.raft.state import Role
-from tenure.algorithms.raft.transfers import Transfers
 from tenure.core.events import NodeId
 from tenure.core.quorum import Verdict
 from tenure.durations import NEVER_NS
 
 
-class Elections(Transfers):
+class Elections(Deaths):
     """Candidates, voters, and the beginning and end of a leader."""
 
     _votes: dict[NodeId, bool] = {}  # noqa: RUF012  replaced by another whenever a campaign begins, never added to here
@@ -48,7 +48,8 @@ class Elections(Transfers):
         self.role = Role.CANVASSING
         self._votes = {self.me: True}
         for peer in sorted(self.quorum.voters - {self.me}):
-            self._send(peer, Canvass(self.term + 1, self.log.last_index, self.log.last_term), now_ns)
+            asked = Canvass(self.term + 1, self.log.last_index, self.log.last_term, self._witnessed())
+            self._send(peer, asked, now_ns)
         self._count_canvassed(now_ns)
 
     def _canvassed(self, voter: NodeId, answer: Canvassed, now_ns: int) -> None:
@@ -77,8 +78,8 @@ class Elections(Transfers):
         self._keep_hard_state(now_ns)
         self._own_vote = self._written
         for peer in sorted(self.quorum.voters - {self.me}):
-            asked = RequestVote(self.term, self.log.last_index, self.log.last_term, left_ns is not None)
-            self._send(peer, asked, now_ns)
+            last = (self.log.last_index, self.log.last_term)
+            self._send(peer, RequestVote(self.term, *last, left_ns is not None, self._witnessed()), now_ns)
 
     def _count_own_vote(self, now_ns: int) -> None:
         if self.role is Role.CAMPAIGNING and self._own_vote <= self._durable and self.me not in self._votes:
@@ -109,6 +110,7 @@ class Elections(Transfers):
 
     def _asked_if_it_would(self, candidate: NodeId, asked: Canvass, now_ns: int) -> None:
         """A refusal bears this node's term, so that a candidate that is behind catches up."""
+        self._hear_of_death(candidate, asked, now_ns)
         is_later = asked.term > self.term
         granted = is_later and self._is_free(now_ns) and self.log.is_covered_by(asked.last_index, asked.last_term)
         self._send(candidate, Canvassed(self.term, asked.term, granted), now_ns)
@@ -116,8 +118,10 @@ class Elections(Transfers):
     def _asked_for_vote(self, candidate: NodeId, asked: RequestVote, now_ns: int) -> None:
         """Figure 2, RequestVote RPC: "if votedFor is null or candidateId, and candidate's log is at least as up-to-date
         as receiver's log, grant vote". Who has promised to elect nobody does not even look at the term (dissertation,
-        section 4.2.3), unless the leader itself gave way; nor does it vote in a term that it has heard of otherwise.
+        section 4.2.3), unless the leader itself gave way or is dead; nor does it vote in a term that it has heard of
+        otherwise.
         """
+        self._hear_of_death(candidate, asked, now_ns)
         may_vote = asked.sanctioned or self._is_free(now_ns)
         if asked.term > self.term and may_vote:
             self._adopt(asked.term, now_ns)

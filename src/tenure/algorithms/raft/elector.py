@@ -109,7 +109,10 @@ class Raft(Admission):
                 self._know_members(now_ns)
             case Left(peer=peer):
                 self._leave(peer, now_ns)
-            case Suspected() | Trusted() | Rated() | PeerLost():
+            case PeerLost(peer=peer, certain=certain):
+                if certain:
+                    self._peer_lost(peer, now_ns)
+            case Suspected() | Trusted() | Rated():
                 ...  # its own time-outs tell it who leads
             case _:
                 assert_never(event)
@@ -129,9 +132,13 @@ class Raft(Admission):
         assert isinstance(message, Said)
         if message.term > self.term:
             self._adopt(message.term, now_ns)
+        if self._lost:
+            self._lost -= {sender}
         match message:
             case AppendEntries() | InstallSnapshot() if message.term < self.term:
                 self._send(sender, Mismatched(self.term, 0, 0, 0, message.sent_ns, message.round), now_ns)
+            case AppendEntries() | InstallSnapshot() if self._comes_from_the_dead(sender, message.term):
+                ...  # it asks for an answer that nobody would hear
             case AppendEntries():
                 self._append_entries(sender, message, now_ns)
             case Matched():

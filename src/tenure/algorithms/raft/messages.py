@@ -81,12 +81,21 @@ class Snapshot(Record, frozen=True, tag="snapshot"):
 # Elections
 
 
+class Leadership(msgspec.Struct, frozen=True, array_like=True):
+    """A leader in its term: of one life of that node, since who comes back leads in no term in which it led before."""
+
+    leader: NodeId
+    term: int
+
+
 class Canvass(Message, frozen=True):
     """Would you vote for me in `term`? Nobody's term changes by it: pre-vote (dissertation, section 9.6)."""
 
     term: int
     last_index: int
     last_term: int
+    dead: Leadership | None = None
+    """Whose process is gone, as this candidate's kernel told it."""
 
 
 class Canvassed(Message, frozen=True):
@@ -105,6 +114,8 @@ class RequestVote(Message, frozen=True):
     last_term: int
     sanctioned: bool = False
     """The leader of the term before has given way to the candidate, so that no promise to it counts any more."""
+    dead: Leadership | None = None
+    """As in Canvass."""
 
 
 class Vote(Message, frozen=True):

@@ -7,7 +7,7 @@ writes to its disk while followers write to theirs).
 from __future__ import annotations
 
 from tenure.algorithms.raft.applying import Applying
-from tenure.algorithms.raft.messages import AnyEntry, AppendEntries, Matched, Mismatched
+from tenure.algorithms.raft.messages import AnyEntry, AppendEntries, Leadership, Matched, Mismatched
 from tenure.algorithms.raft.progress import Pace, Progress
 from tenure.algorithms.raft.state import Role
 from tenure.core.effects import Send
@@ -156,5 +156,8 @@ class Replication(Applying):
         """Whose word comes in this term leads it: promise, and be patient again."""
         self.role = Role.FOLLOWING
         self._recognise(leader)
+        known = self.promised_to
+        if known is None or known.leader != leader or known.term != self.term:
+            self._bind(Leadership(leader, self.term))
         self._promise(now_ns)
         self._draw_time_out(now_ns)

@@ -36,6 +36,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     leader that dies is replaced in three seconds or so. Kubernetes takes 15 s, CockroachDB 6 s."""
     rho_ppm: int = 100_000
     """How far each clock's rate may be off, in parts per million. Ten per cent, since chrony may slew by 8.3 %."""
+    hosts: dict[NodeId, str] = {}
+    """On which host each node runs, by any name. A node believes a candidate that says that the leader is dead if both
+    run on one host; who is not named is believed by nobody. A name that is wrong costs time, and no safety: candidates
+    say only what their own kernel told them."""
+    stagger_ns: int = 50 * MS
+    """How long each voter that knows of the leader's death waits for the one before it. Long enough for a question and
+    its answer, a durable write, and a request for a vote: 35 ms where a message takes 10 ms and a write 5 ms."""
     batch_entries: int = 64
     """Entries of one message; hashicorp/raft has 64."""
     batch_bytes: int = 512 * 1024
@@ -74,6 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, field.name)
             if field.type is int and field.name not in {"spread_ns", "rho_ppm"} and value < 1:
                 raise ValueError(f"{field.name} is {value}; give 1 at least")
+        if not all(self.hosts.values()):
+            raise ValueError(f"hosts are {self.hosts}; give each a name such as {{1: 'a', 2: 'a', 3: 'b'}}")
+        if self.stagger_ns > self.election_ns:
+            raise ValueError("stagger_ns is above election_ns: who comes second would sooner lose patience")
         if self.spread_ns < 0:
             raise ValueError(f"spread_ns is {self.spread_ns}; give 0 or more")
         if not 0 <= self.rho_ppm < PPM:

@@ -103,6 +103,10 @@ class State(Serving):
         """Whether this leader has begun a transfer, from when on its lease means nothing."""
 
     @abstractmethod
+    def _lose_patience(self, now_ns: int) -> None:
+        """Expect nothing of the leader any more."""
+
+    @abstractmethod
     def _begin_campaign(self, now_ns: int, left_ns: int | None = None) -> None:
         """Ask for votes in the next term, sanctioned by the last leader if it left so much time."""
 

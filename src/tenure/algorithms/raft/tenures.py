@@ -14,6 +14,7 @@ and tokens grow, as indexes of committed entries do.
 
 from __future__ import annotations
 
+from tenure.algorithms.raft.messages import Leadership
 from tenure.algorithms.raft.state import Role, State
 from tenure.core.effects import Authorised, Deposed
 from tenure.durations import NEVER_NS
@@ -23,9 +24,13 @@ class Tenures(State):
     """What a voter promises and notes, and what a leader may do because of it."""
 
     promised_until_ns = 0
-    """Until then this voter elects nobody, unless the leader itself gives way."""
+    """Until then this voter elects nobody, unless the leader itself gives way, or is dead for certain."""
+    promised_to: Leadership | None = None
+    """Whose word came last in this life."""
     tenure_until_ns = 0
     """Until then a tenure may last that this voter has heard of."""
+    _before_ns = 0
+    """Until then one may last of leaders before the one that it has promised to."""
     token = 0
     """Of a leader: the index of its first entry."""
     opens_ns = NEVER_NS
@@ -36,6 +41,10 @@ class Tenures(State):
     """Of a leader: when the last heartbeats left."""
 
     # The voter
+
+    def _bind(self, leadership: Leadership) -> None:
+        """The first word of a leader in its term came: what may last until now is of others."""
+        self.promised_to, self._before_ns = leadership, self.tenure_until_ns
 
     def _promise(self, now_ns: int) -> None:
         """For the word of a leader that just came."""
