@@ -7,18 +7,27 @@
 
 world      drives electors on virtual time, in a total order
 node, clock, disk, network   what it is made of; they only obey
+surroundings                 how it is when nothing goes wrong
+words      messages and records in words
 faults     what can go wrong, as data and as words
 nemesis, news                carries faults out | tells nodes of members and deaths
 plan       draws what goes wrong from a seed, inside an algorithm's fault model
 scenario   the same from a script in plain text, with what is expected
 names      algorithms and detectors by name
+tenures    who may act, from the records
 checkers, measures           what must hold | how long there was no leader, or two
+raft_checkers                what must hold inside nodes of Raft
+clients, history             who asks a group that serves | what they were told
+linearizability              whether one machine could have told them that
 holders    the law of holding a tenure, on each node of a group that gives authority
 run        one run from its setup to its judgement
 tally      what came of many runs, and what never fired in them
 hunt       many seeds on any executor, until one violates something
 shrink     what goes wrong in that one, as little of it as may be
 replay     judges a trace that was written before
+compare, figures             algorithms side by side | beside published counts of messages
+experiments                  published experiments, carried out anew
+workers    processes that do all this on all cores
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from tenure.core.events import NodeId
 from tenure.core.model import Guarantee
 from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError
+from tenure.simulator.tenures import Tenures
 
 STEADY_NS = NS_PER_S
 """For how long they must agree in the end: longer than a detector and an election of the defaults need to undo it."""
@@ -52,25 +53,17 @@ class OneAtATime(Checker):
     name = "one-at-a-time"
 
     def __init__(self) -> None:
-        self._held: dict[NodeId, trace.Held] = {}
+        self._held = Tenures()
 
     def see(self, record: trace.Record) -> str | None:
-        match record:
-            case trace.Held():
-                self._held[record.node] = record
-                for other in self._held.values():
-                    if other.node != record.node and record.at_ns < min(other.until_ns, record.until_ns):
-                        return (
-                            f"node {record.node} may act under token {record.token} while node {other.node} may under "
-                            f"token {other.token} for {(other.until_ns - record.at_ns) / NS_PER_S:g} s more"
-                        )
-            case trace.Lost(node=node, token=token):
-                if node in self._held and self._held[node].token == token:  # else it speaks of an earlier tenure
-                    del self._held[node]
-            case trace.Crashed() | trace.Gone():
-                self._held.pop(record.node, None)
-            case _:
-                ...
+        self._held.see(record)
+        if isinstance(record, trace.Held):
+            for other in self._held.values():
+                if other.node != record.node and record.at_ns < min(other.until_ns, record.until_ns):
+                    return (
+                        f"node {record.node} may act under token {record.token} while node {other.node} may under "
+                        f"token {other.token} for {(other.until_ns - record.at_ns) / NS_PER_S:g} s more"
+                    )
         return None
 
 
@@ -81,24 +74,20 @@ class TokensGrow(Checker):
 
     def __init__(self) -> None:
         self._highest = 0
-        self._current: dict[NodeId, trace.Held] = {}
+        self._held = Tenures()
 
     def see(self, record: trace.Record) -> str | None:
-        match record:
-            case trace.Held():
-                current, self._current[record.node] = self._current.get(record.node), record
-                if current is not None and current.token == record.token and record.at_ns < current.until_ns:
-                    return None
-                before, self._highest = self._highest, max(self._highest, record.token)
-                if record.token <= before:
-                    return f"node {record.node} has token {record.token}, and {before} was given before"
-            case trace.Lost(node=node, token=token):
-                if node in self._current and self._current[node].token == token:
-                    del self._current[node]
-            case trace.Crashed() | trace.Gone():
-                self._current.pop(record.node, None)
-            case _:
-                ...
+        problem = self._why_not(record) if isinstance(record, trace.Held) else None
+        self._held.see(record)
+        return problem
+
+    def _why_not(self, held: trace.Held) -> str | None:
+        current = self._held.get(held.node)
+        if current is not None and current.token == held.token and held.at_ns < current.until_ns:
+            return None
+        before, self._highest = self._highest, max(self._highest, held.token)
+        if held.token <= before:
+            return f"node {held.node} has token {held.token}, and {before} was given before"
         return None
 
 
@@ -148,23 +137,19 @@ class _Final(Checker):
     def __init__(self, converging: Iterable[NodeId]) -> None:
         self._converging = frozenset(converging)
         self._last: dict[NodeId, trace.Became] = {}
-        self._held: dict[NodeId, trace.Held] = {}
+        self._held = Tenures()
         self._recognises_from_ns: dict[NodeId, int] = {}
 
     def see(self, record: trace.Record) -> str | None:
+        self._held.see(record)
         match record:
             case trace.Became(node=node):
                 if node not in self._last or self._last[node].leader != record.leader:
                     self._recognises_from_ns[node] = record.at_ns
                 self._last[node] = record
-            case trace.Held():
-                self._held[record.node] = record
-            case trace.Lost(node=node, token=token):
-                if node in self._held and self._held[node].token == token:
-                    del self._held[node]
-            case trace.Crashed() | trace.Gone():
-                for known in (self._last, self._held, self._recognises_from_ns):
-                    known.pop(record.node, None)
+            case trace.Crashed(node=node) | trace.Gone(node=node):
+                self._last.pop(node, None)
+                self._recognises_from_ns.pop(node, None)
             case _:
                 ...
         return None

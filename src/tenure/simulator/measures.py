@@ -8,6 +8,7 @@ from typing import assert_never
 from tenure import trace
 from tenure.core.events import NodeId
 from tenure.errors import Reason
+from tenure.simulator.tenures import Tenures
 
 
 class Measures:
@@ -44,8 +45,7 @@ class Measures:
         self._now_ns = 0
         self._recognised: dict[NodeId, NodeId | None] = {}
         self._role: dict[NodeId, str] = {}
-        self._until_ns: dict[NodeId, int] = {}
-        self._token: dict[NodeId, int] = {}
+        self._held = Tenures()
         self._opened: dict[NodeId, int] = {}
         self._told: dict[NodeId, int] = {}
 
@@ -65,17 +65,14 @@ class Measures:
                     self._role[node] = role
             case trace.Held(node=node, token=token):
                 self._pass_time(record.at_ns)
-                self.tenures += self._token.get(node) != token
-                self._token[node], self._until_ns[node] = token, record.until_ns
-            case trace.Lost(node=node, token=token):
+                self.tenures += node not in self._held or self._held[node].token != token
+            case trace.Lost(why=why):
                 self._pass_time(record.at_ns)
-                self.rules[f"deposed: {record.why}"] += 1
-                if self._token.get(node) == token:  # else it speaks of an earlier tenure
-                    del self._until_ns[node], self._token[node]
+                self.rules[f"deposed: {why}"] += 1
             case trace.Crashed(node=node) | trace.Gone(node=node):
                 self._pass_time(record.at_ns)
-                for known in (self._recognised, self._role, self._until_ns, self._token):
-                    known.pop(node, None)
+                self._recognised.pop(node, None)
+                self._role.pop(node, None)
             case trace.Opened() | trace.Told() | trace.Overran():
                 self._see_body(record)
             case trace.Wrote(kind=kind):
@@ -84,6 +81,7 @@ class Measures:
                 self.rules[f"{side}: {record.why}"] += 1
             case _:
                 ...
+        self._held.see(record)
 
     def _see_body(self, record: trace.Opened | trace.Told | trace.Overran) -> None:
         """What is said anew counts once."""
@@ -123,9 +121,9 @@ class Measures:
     def _pass_tenures(self, at_ns: int) -> None:
         """Tenures end by themselves, between two records."""
         from_ns = self._now_ns
-        for until_ns in sorted({min(until_ns, at_ns) for until_ns in self._until_ns.values()} | {at_ns}):
+        for until_ns in sorted({min(held.until_ns, at_ns) for held in self._held.values()} | {at_ns}):
             if until_ns > from_ns:
-                holders = sum(held_ns >= until_ns for held_ns in self._until_ns.values())
+                holders = sum(held.until_ns >= until_ns for held in self._held.values())
                 self.vacant_ns += (until_ns - from_ns) * (holders == 0)
                 self.overlap_ns += (until_ns - from_ns) * (holders > 1)
                 from_ns = until_ns

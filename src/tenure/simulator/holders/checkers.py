@@ -10,6 +10,7 @@ from tenure.core.events import NodeId
 from tenure.durations import NS_PER_S
 from tenure.simulator.checkers import Checker
 from tenure.simulator.clock import PPM
+from tenure.simulator.tenures import Tenures
 
 ROUNDING_NS = 2
 """What instants of one clock may lose where they are told as those of true time."""
@@ -27,24 +28,17 @@ class OneBody(Checker):
     name = "one-body"
 
     def __init__(self) -> None:
-        self._held: dict[NodeId, trace.Held] = {}
+        self._held = Tenures()
         self._may_act: dict[NodeId, trace.Opened] = {}
         self._now_ns = 0
 
     def see(self, record: trace.Record) -> str | None:
         problem = self._pass_time(record.at_ns)
+        self._held.see(record)
         match record:
-            case trace.Held():
-                self._held[record.node] = record
             case trace.Opened():
                 self._may_act[record.node] = record
-            case trace.Lost(node=node, token=token):
-                if node in self._held and self._held[node].token == token:  # else it speaks of an earlier tenure
-                    del self._held[node]
-            case trace.Told() | trace.Closed():
-                self._may_act.pop(record.node, None)
-            case trace.Crashed() | trace.Gone():
-                self._held.pop(record.node, None)
+            case trace.Told() | trace.Closed() | trace.Crashed() | trace.Gone():
                 self._may_act.pop(record.node, None)
             case _:
                 ...
