@@ -136,16 +136,17 @@ def test_a_shrinker_that_takes_every_step_loses_the_violation() -> None:
     assert objection(found.scenario, "one-leader") is None
 
 
-def test_a_shrinker_without_a_calm_blames_every_algorithm() -> None:
+@pytest.mark.parametrize("checker", ["agreement", "greatest-leads"])
+def test_a_shrinker_without_a_calm_blames_every_algorithm(checker: str) -> None:
     """The rule taken away: the group is still cut when it is judged, and nobody could agree. With it, it is whole."""
 
     def no_calm(strokes: Sequence[Stroke], nodes: Sequence[int], healed_ns: int, *_: object, **__: object) -> Plan:
         return Plan(tuple(strokes), healed_ns, tuple(nodes))
 
-    scenario = violated(Job("bully", faults=("partition",), check=("agreement",), until_ns=40 * 10**9))
-    calmed = shrink(scenario, "agreement")
+    scenario = violated(Job("bully", faults=("partition",), check=(checker,), until_ns=40 * 10**9))
+    calmed = shrink(scenario, checker)
     with patch.object(plan, "with_calm", no_calm):
-        uncalmed = shrink(scenario, "agreement")
+        uncalmed = shrink(scenario, checker)
     assert calmed is not None
     assert uncalmed is not None
     assert isinstance(calmed.scenario.strokes[-1].fault, Heal)

@@ -233,7 +233,7 @@ def _listed(leaders: Mapping[NodeId, NodeId | None]) -> str:
 ALWAYS: dict[str, type[Checker]] = {kind.name: kind for kind in (OneAtATime, TokensGrow, OnePerTerm, OneLeader)}
 """Those that object at the instant of the fault."""
 FINAL: dict[str, type[_Final]] = {kind.name: kind for kind in (Agreement, GreatestLeads, Termination)}
-"""Those that object in the end."""
+"""Those that object in the end: not of a run whose calm is too short."""
 NAMES = (*ALWAYS, *FINAL)
 _OF_GUARANTEE = {
     Guarantee.ONE_AT_A_TIME: OneAtATime.name,

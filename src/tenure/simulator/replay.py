@@ -13,8 +13,6 @@ from tenure.simulator import checkers, names
 from tenure.simulator.checkers import Violation
 from tenure.simulator.run import SHORTEST_CALM_NS
 
-FINAL = (checkers.Agreement.name, checkers.Termination.name)
-
 
 def judge(recorded: trace.Trace, check: Iterable[str] | None = None) -> list[Violation]:
     """What is wrong with the run of this trace, in order of time: what checkers find, and what only the run could know.
@@ -65,6 +63,6 @@ def _wanted(recorded: trace.Trace, before: Iterable[Violation]) -> tuple[str, ..
     kind = _kind(recorded.head.algorithm)
     promised = () if kind is None else checkers.names_for(kind.guarantees)
     if _calm(recorded)[0] < SHORTEST_CALM_NS:
-        promised = tuple(name for name in promised if name not in FINAL)
+        promised = tuple(name for name in promised if name not in checkers.FINAL)
     objected = {violation.checker for violation in before}
     return tuple(name for name in checkers.NAMES if name in promised or name in objected)

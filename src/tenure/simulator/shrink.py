@@ -4,7 +4,7 @@ Delta debugging (A. Zeller and R. Hildebrandt, "Simplifying and Isolating Failur
 Software Engineering 28(2), 2002, doi:10.1109/32.988498, the algorithm ddmin) over what happens, in turns with fewer
 nodes, shorter times and rounder numbers, until nothing of these helps.
 
-Agreement and termination are judged after a calm. A schedule without it would be objected to for no fault of the
+What must hold in the end is judged after a calm. A schedule without it would be objected to for no fault of the
 algorithm; so the calm keeps its length, and after each step it is drawn up anew to mend what is left.
 """
 
@@ -27,7 +27,6 @@ from tenure.simulator.scenario import Scenario
 
 MOST_RUNS = 500
 """A minute or so for a group of five; most are done in much less."""
-FINAL = (checkers.Agreement.name, checkers.Termination.name)
 UNITS_NS = (10 * NS_PER_S, NS_PER_S, 100 * MS, 10 * MS, MS)
 """Instants and durations are rounded to one of these, the coarsest that still shows it."""
 
@@ -84,7 +83,7 @@ class _Search:
         assert scenario.until_ns is not None, "the scenario says its end"
         self._start, self._checker, self._most = scenario, checker, most_runs
         self.violation, self.runs = violation, 1
-        self._healed_ns = scenario.healed_ns if checker in FINAL else None
+        self._healed_ns = scenario.healed_ns if checker in checkers.FINAL else None
         self._calm_ns = 0 if self._healed_ns is None else scenario.until_ns - self._healed_ns
         self._alone: tuple[NodeId, ...] = ()
         self._dies = False
@@ -130,7 +129,7 @@ class _Search:
 
     def shorten(self) -> None:
         """End with the objection."""
-        if self._checker not in FINAL and self._checker != "expectation":
+        if self._checker not in checkers.FINAL and self._checker != "expectation":
             end_ns = max(self.violation.at_ns, 1)
             kept = tuple(stroke for stroke in self.best.strokes if stroke.at_ns <= end_ns)
             self.takes(_Case(self.best.nodes, kept, end_ns))
