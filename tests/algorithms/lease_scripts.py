@@ -48,10 +48,17 @@ class Script(Schedule):
             self.hand(Granted, voter, number)
         assert number in self.held, f"{number} did not win: {self.happened}"
 
-    def wipe(self, number: int) -> None:
-        """Crash it with nothing of what it was writing."""
+    def stand(self, number: int, voter: int, answer: type[Message] = Granted) -> None:
+        """It claims, and hears this answer of one voter; `Message` is any."""
+        self.claim(number)
+        self.hand(Claim, number, voter)
+        self.hand(answer, voter, number)
+
+    def restart(self, number: int) -> None:
+        """It crashes with nothing of what it was writing, and is back."""
         self.cells[number].writing = []
         self.crash(number)
+        self.start(number)
 
 
 def held_by_1(nodes: int = 3) -> Script:
@@ -71,12 +78,9 @@ def a_voter_forgets_what_was_not_durable() -> Schedule:
     script.hand(Claim, 1, 2, all_writes=False)
     if any(isinstance(message, Granted) for _, _, _, message in script.under_way):
         script.hand(Granted, 2, 1)
-    script.wipe(2)
-    script.start(2)
+    script.restart(2)
     script.sync_all(2)
-    script.claim(3)
-    script.hand(Claim, 3, 2)
-    script.hand(Granted, 2, 3)
+    script.stand(3, 2)
     return script
 
 
@@ -86,12 +90,9 @@ def a_claimant_forgets_its_own_vote() -> Schedule:
     script.give(1, Trusted(1))
     script.hand(Claim, 1, 2)
     script.hand(Granted, 2, 1, all_writes=False)
-    script.wipe(1)
-    script.start(1)
+    script.restart(1)
     script.sync_all(1)
-    script.claim(3)
-    script.hand(Claim, 3, 1)
-    script.hand(Granted, 1, 3)
+    script.stand(3, 1)
     return script
 
 
@@ -101,9 +102,7 @@ def a_voter_comes_back_within_its_lease() -> Schedule:
     script.win(1, 2)
     script.crash(2)
     script.start(2)
-    script.claim(3)
-    script.hand(Claim, 3, 2)
-    script.hand(Message, 2, 3)
+    script.stand(3, 2, Message)
     return script
 
 
@@ -117,9 +116,7 @@ def an_old_answer_comes_again() -> Schedule:
     script.now_ns = begun_ns + 590
     script.hand(Granted, 2, 1)
     script.now_ns = begun_ns + 1001
-    script.claim(3)
-    script.hand(Claim, 3, 2)
-    script.hand(Message, 2, 3)
+    script.stand(3, 2, Message)
     return script
 
 
@@ -141,9 +138,7 @@ def clocks_run_at_their_bounds() -> Schedule:
     script.cells[1].ppm, script.cells[2].ppm = -RHO_PPM, RHO_PPM
     script.win(1, 2)
     script.now_ns += 1 + SETTINGS.duration_ns * PPM // (PPM + RHO_PPM)
-    script.claim(3)
-    script.hand(Claim, 3, 2)
-    script.hand(Granted, 2, 3)
+    script.stand(3, 2)
     return script
 
 
@@ -166,8 +161,7 @@ def a_claimant_comes_back_under_its_own_token() -> Schedule:
     script.hand(Claim, 1, 2, 3)
     script.hand(Granted, 2, 1, all_writes=False)
     script.hand(Granted, 3, 1, all_writes=False)
-    script.wipe(1)
-    script.start(1)
+    script.restart(1)
     script.give(1, Trusted(1))
     script.hand(Claim, 1, 2, 3)
     for voter in (2, 3):
