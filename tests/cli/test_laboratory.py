@@ -17,10 +17,10 @@ import pytest
 
 from tenure import trace
 from tenure.algorithms.bully import Bully
-from tenure.cli import main
+from tenure.cli import laboratory, main
 from tenure.cli.exits import Exit
 from tenure.cli.progress import Progress
-from tenure.simulator import checkers
+from tenure.simulator import checkers, names
 from tests.cli.scene import LIMIT_S, TENURE, Ended, environment
 
 DIVIDED = ("--algorithm", "bully", "--fault", "partition", "--check", "one-leader", "--until", "20s")
@@ -125,7 +125,7 @@ def test_a_broken_expectation_is_a_violation(run: Any) -> None:
     [
         (("--algorithm", "bulli"), Exit.USAGE, "there is no algorithm 'bulli'; there are: bully"),
         (("--algorithm", "bully+x"), Exit.USAGE, "nothing called 'x'"),
-        (("--algorithm", "all"), Exit.USAGE, "all is for `tenure hunt`"),
+        (("--algorithm", "all"), Exit.USAGE, "all is for `tenure hunt` and `compare`"),
         ((), Exit.CONFIGURATION, "no algorithm was named"),
         (("--algorithm", "bully", "--fault", "crush"), Exit.USAGE, "no fault 'crush'; there are: crash"),
         (("--algorithm", "bully", "--fault", "none", "--fault", "crash"), Exit.USAGE, "leave it away"),
@@ -213,9 +213,21 @@ def test_several_algorithms_are_one_table(run: Any) -> None:
     assert run(*several, "--schedule", "s").code == Exit.USAGE
 
 
+def test_all_are_those_that_are_compared() -> None:
+    """None twice, and in the order in which they were said."""
+    wanted = laboratory.each_of(("raft", "all"))
+    assert wanted == ("raft", *(name for name in names.COMPARED if name != "raft"))
+
+
 def test_ctrl_c_ends_a_hunt(run: Any) -> None:
     """With 130, like every command; what was counted so far is said."""
-    with patch.object(Progress, "tell", side_effect=KeyboardInterrupt):
+    tell = Progress.tell
+
+    def interrupted(self: Progress, done: int) -> None:
+        tell(self, done)
+        raise KeyboardInterrupt
+
+    with patch.object(Progress, "tell", interrupted):
         done = run("hunt", "--algorithm", "bully", "--seeds", "50", "--until", "3s")
     assert done.code == Exit.INTERRUPTED
     assert "stopped after 1 of 50 seeds of bully; none of them violates anything" in done.err

@@ -125,7 +125,7 @@ def test_a_clean_hunt_counts_all_that_fired() -> None:
     """Every fault of the model struck, every role was taken, every message sent; nothing is missing from the table."""
     seen: list[int] = []
     with ThreadPoolExecutor(2) as executor:
-        done = hunt("bully", 60, executor=executor, until=20, progress=lambda tally: seen.append(tally.runs))
+        done = hunt("bully", 60, executor=executor, until=20, progress=seen.append)
     assert done.found is None
     assert done.tally.never() == []
     assert seen == list(range(1, 61))
@@ -199,7 +199,7 @@ HUNTER = """
 import sys
 from tenure.simulator.hunt import hunt
 if __name__ == "__main__":
-    hunt("bully", 100_000, workers=2, progress=lambda tally: print(tally.runs, flush=True))
+    hunt("bully", 100_000, workers=2, progress=lambda done: print(done, flush=True))
 """
 
 

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from tenure.cli import exits, experiments
-from tenure.cli.laboratory import EXPERIMENT
+from tenure.cli.laboratory import ALGORITHM, ALL, EXPERIMENT, detector_option, each_of
 from tenure.cli.options import output_option, talk_options
 from tenure.cli.output import Format, document, line_of_json, rows, write
 from tenure.cli.pictures import refuse_missing_folder
@@ -38,7 +38,12 @@ HEAD = (
 
 @click.command("compare")
 @click.option(
-    "--algorithm", "algorithms", multiple=True, metavar="NAME", help="Which; can be said again. Default: all of them."
+    "--algorithm",
+    "algorithms",
+    multiple=True,
+    type=ALGORITHM,
+    metavar="NAME",
+    help="Which; can be said again. Default: all of them.",
 )
 @click.option(
     "--nodes",
@@ -51,13 +56,7 @@ HEAD = (
 @click.option(
     "--seeds", type=click.IntRange(1, 10_000), default=3, show_default=True, help="Medians are of so many runs."
 )
-@click.option(
-    "--detector",
-    type=click.Choice(["heartbeat", "phi", "told"]),
-    default="heartbeat",
-    show_default=True,
-    help="Who finds out that a node is dead; told: the world says so after 100 to 300 ms.",
-)
+@detector_option
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the comparison into this file, FILE.svg."
 )
@@ -130,10 +129,9 @@ def _compare(
 ) -> None:
     """The workload and the published counts."""
     from tenure.simulator import compare as comparing
-    from tenure.simulator import names
     from tenure.simulator.figures import FIGURES
 
-    wanted = algorithms or names.COMPARED
+    wanted = each_of(algorithms or (ALL,))
     comparisons = []
     for one in comparing.compare(wanted, sorted(set(nodes)), range(seeds), detector=detector):
         comparisons.append(one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,10 @@ import msgspec
 from tenure.cli import exits
 from tenure.cli.laboratory import (
     ALGORITHM,
-    ALL,
     Objection,
     again,
     as_option,
+    each_of,
     fired_rows,
     group_options,
     kinds_of,
@@ -31,7 +31,7 @@ from tenure.durations import NS_PER_S
 
 if TYPE_CHECKING:
     from tenure.simulator.hunt import Hunt
-    from tenure.simulator.tally import Fired, Tally
+    from tenure.simulator.tally import Fired
 
 HEAD = ("ALGORITHM", "SEEDS", "ELECTED NOBODY", "VIRTUAL TIME", "FAULTS", "MESSAGES", "LEADERS", "VIOLATIONS", "TOOK")
 
@@ -107,18 +107,16 @@ def command(  # noqa: PLR0917  click hands options by name
     Ends with 0 if no seed violates anything, else with 1. Try it: tenure hunt --algorithm bully --fault partition
     --check one-leader --seeds 100
     """
-    from tenure.simulator import names
     from tenure.simulator.hunt import hunt
 
-    wanted = tuple(dict.fromkeys(one for name in algorithms for one in (names.COMPARED if name == ALL else (name,))))
+    wanted = each_of(algorithms)
     if schedule is not None and len(wanted) > 1:
         raise click.UsageError("--schedule names one file; hunt one algorithm, or leave it away")
     refuse_missing_folder(schedule)
     reports: list[Report] = []
     for algorithm in wanted:
         started_s = time.monotonic()
-        counted: list[int] = [0]
-        with Progress(algorithm, seeds, "seeds", is_quiet=is_quiet()) as progress, _said(counted, seeds, algorithm):
+        with Progress(algorithm, seeds, "seeds", is_quiet=is_quiet()) as progress, _said(progress):
             done = hunt(
                 algorithm,
                 range(first, first + seeds),
@@ -128,7 +126,7 @@ def command(  # noqa: PLR0917  click hands options by name
                 detector=detector,
                 check=checks or None,
                 workers=workers,
-                progress=_counting(counted, progress),
+                progress=progress.tell,
             )
         took_s = time.monotonic() - started_s
         reports.append(_report(done, took_s, schedule))
@@ -143,21 +141,14 @@ def command(  # noqa: PLR0917  click hands options by name
     _judge(reports)
 
 
-def _counting(counted: list[int], progress: Progress) -> Callable[[Tally], None]:
-    def tell(tally: Tally) -> None:
-        counted[0] = tally.runs
-        progress.tell(tally.runs)
-
-    return tell
-
-
 @contextlib.contextmanager
-def _said(counted: list[int], seeds: int, algorithm: str) -> Iterator[None]:
+def _said(progress: Progress) -> Iterator[None]:
     """Say how far a hunt had come that somebody ends."""
     try:
         yield
     except KeyboardInterrupt:
-        exits.say(f"stopped after {counted[0]} of {seeds} seeds of {algorithm}; none of them violates anything")
+        done = f"{progress.done} of {progress.total} seeds of {progress.label}"
+        exits.say(f"stopped after {done}; none of them violates anything")
         raise
 
 

@@ -27,7 +27,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 NONE = "none"
 """As a fault: a calm run."""
 ALL = "all"
-"""As an algorithm to hunt: each that is compared."""
+"""As an algorithm to hunt or to compare: each that is compared if nobody says which."""
 
 
 def _algorithms() -> Iterable[str]:
@@ -63,21 +63,13 @@ def _detectors() -> Iterable[str]:
 class Known(_ToText):
     """One of the names that the laboratory knows; they are looked up when one is given, and not before."""
 
-    def __init__(self, name: str, known: Callable[[], Iterable[str]], *, is_open: bool = False) -> None:
+    def __init__(self, name: str, known: Callable[[], Iterable[str]]) -> None:
         self.name = name
-        self._known, self._is_open = known, is_open
+        self._known = known
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from tenure.simulator import names
-
         text = str(value)
-        if self._is_open:
-            if text != ALL:
-                try:
-                    names.algorithm(text)
-                except ConfigurationError as error:
-                    self.fail(str(error), param, ctx)
-        elif text not in self._known():
+        if text not in self._known():
             self.fail(f"there is no {self.name} {text!r}; there are: {', '.join(self._known())}", param, ctx)
         return text
 
@@ -86,14 +78,36 @@ class Known(_ToText):
         return [CompletionItem(name) for name in self._known() if name.startswith(incomplete)]
 
 
-ALGORITHM = Known("algorithm", _algorithms, is_open=True)
-CHECKER = Known("checker", _checkers)
+class _Algorithm(Known):
+    """An algorithm with whatever stands around it, which are more than can be listed; or ALL."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from tenure.simulator import names
+
+        text = str(value)
+        if text != ALL:
+            try:
+                names.algorithm(text)
+            except ConfigurationError as error:
+                self.fail(str(error), param, ctx)
+        return text
+
+
+ALGORITHM = _Algorithm("algorithm", _algorithms)
 EXPERIMENT = Known("experiment", _experiments)
+detector_option = click.option(
+    "--detector",
+    type=Known("detector", _detectors),
+    metavar="NAME",
+    default="heartbeat",
+    show_default=True,
+    help="Who finds out that a node is dead: heartbeat, phi, or told, by the world itself.",
+)
 check_option = click.option(
     "--check",
     "checks",
     multiple=True,
-    type=CHECKER,
+    type=Known("checker", _checkers),
     metavar="NAME",
     help="What is judged, such as one-leader; can be said again. Default: what the algorithm promises.",
 )
@@ -116,19 +130,17 @@ def group_options(function: _F) -> _F:
             metavar="NAME",
             help="What goes wrong, such as crash; can be said again; none: nothing. Default: what its model allows.",
         ),
-        click.option(
-            "--detector",
-            type=Known("detector", _detectors),
-            metavar="NAME",
-            default="heartbeat",
-            show_default=True,
-            help="Who finds out that a node is dead: heartbeat, phi, or told, by the world itself.",
-        ),
+        detector_option,
         check_option,
     )
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def each_of(algorithms: Iterable[str]) -> tuple[str, ...]:
+    """What `--algorithm` said, each once, with ALL as all those that are compared."""
+    return tuple(dict.fromkeys(one for name in algorithms for one in (_algorithms() if name == ALL else (name,))))
 
 
 def kinds_of(faults: Sequence[str]) -> tuple[str, ...] | None:
@@ -172,6 +184,11 @@ class Objection(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.at_s:.6f} s  {plain(self.checker)}: {plain(self.text)}"
+
+
+def who_objected(violations: Iterable[Violation]) -> str:
+    """The names of the checkers, each once."""
+    return ", ".join(dict.fromkeys(plain(violation.checker) for violation in violations))
 
 
 def fired_rows(fired: Iterable[Fired]) -> list[tuple[str, str, str]]:

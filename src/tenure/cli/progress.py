@@ -17,7 +17,8 @@ class Progress:
     """Of `total` things called `unit`; `label` says of what."""
 
     def __init__(self, label: str, total: int, unit: str, *, is_quiet: bool = False) -> None:
-        self._label, self._total, self._unit = label, total, unit
+        self.label, self.total, self.unit = label, total, unit
+        self.done = 0
         self._is_quiet = is_quiet
         self._is_bar = sys.stderr.isatty()
         self._started_s = self._told_s = time.monotonic()
@@ -31,15 +32,16 @@ class Progress:
 
     def tell(self, done: int) -> None:
         """So many are done."""
+        self.done = done
         now_s = time.monotonic()
         if self._is_quiet or now_s - self._told_s < (REDRAW_S if self._is_bar else LINE_S):
             return
         self._told_s = now_s
-        told = words(done, self._total, self._unit, now_s - self._started_s)
+        told = words(done, self.total, self.unit, now_s - self._started_s)
         if self._is_bar:
-            self._write(f"\r\x1b[K{self._label}  {bar(done, self._total)}  {told}")
+            self._write(f"\r\x1b[K{self.label}  {bar(done, self.total)}  {told}")
         else:
-            self._write(f"tenure: {self._label}: {told}\n")
+            self._write(f"tenure: {self.label}: {told}\n")
 
     @staticmethod
     def _write(text: str) -> None:

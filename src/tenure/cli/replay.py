@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenure.cli import exits
-from tenure.cli.laboratory import Objection, check_option
+from tenure.cli.laboratory import Objection, check_option, who_objected
 from tenure.cli.options import DURATION, output_option
-from tenure.cli.output import Format, document, line_of_json, plain, write
+from tenure.cli.output import Format, document, line_of_json, write
 from tenure.cli.pictures import draw, picture_option
 from tenure.durations import to_ns
 
@@ -57,8 +57,7 @@ def command(  # noqa: PLR0917  click hands options by name
     else:
         _print_json(recorded, _window(recorded, from_ns, to_ns_), objections, output)
     if violations:
-        who = ", ".join(dict.fromkeys(plain(violation.checker) for violation in violations))
-        raise exits.Stop(exits.Exit.FAILURE, f"violated: {who}")
+        raise exits.Stop(exits.Exit.FAILURE, f"violated: {who_objected(violations)}")
 
 
 def _tell(recorded: Trace, from_ns: int | None, to_ns_: int | None) -> None:

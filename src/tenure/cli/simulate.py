@@ -21,9 +21,10 @@ from tenure.cli.laboratory import (
     group_options,
     kinds_of,
     seconds_in_words,
+    who_objected,
 )
 from tenure.cli.options import output_option
-from tenure.cli.output import Format, document, line_of_json, plain, rows, write
+from tenure.cli.output import Format, document, line_of_json, rows, write
 from tenure.cli.pictures import draw, picture_option, refuse_missing_folder
 from tenure.durations import NS_PER_S, to_ns
 
@@ -106,7 +107,7 @@ def command(  # noqa: PLR0917  click hands options by name
     from tenure.simulator.run import run, set_up
 
     if algorithm == ALL:
-        raise click.UsageError(f"{ALL} is for `tenure hunt`; give one algorithm")
+        raise click.UsageError(f"{ALL} is for `tenure hunt` and `compare`; give one algorithm")
     if script is not None and faults:
         raise click.UsageError("a scenario says what goes wrong; leave --fault away, or --scenario")
     refuse_missing_folder(trace_file)
@@ -130,8 +131,8 @@ def command(  # noqa: PLR0917  click hands options by name
             draw(done.trace, picture)
     _print(done, output)
     if done.violations:
-        who = ", ".join(dict.fromkeys(plain(violation.checker) for violation in done.violations))
-        raise exits.Stop(exits.Exit.FAILURE, f"violated: {who}; again: {setup.again}{_hint(pictures)}")
+        who, hint = who_objected(done.violations), "" if pictures else "; see it with --picture run.html"
+        raise exits.Stop(exits.Exit.FAILURE, f"violated: {who}; again: {setup.again}{hint}")
 
 
 def _read(script: Path) -> Scenario:
@@ -166,10 +167,6 @@ def _again(script: Path | None) -> str:
         check=params["checks"],
         scenario=script,
     )
-
-
-def _hint(pictures: tuple[Path, ...]) -> str:
-    return "" if pictures else "; see it with --picture run.html"
 
 
 def _print(run: Run, output: Format) -> None:

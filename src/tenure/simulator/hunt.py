@@ -100,13 +100,13 @@ def hunt(
     check: Iterable[str] | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
-    progress: Callable[[Tally], object] | None = None,
+    progress: Callable[[int], object] | None = None,
     shrink_runs: int = MOST_RUNS,
 ) -> Hunt:
     """Run `seeds` (so many from 0 on, or a range) of one algorithm until one violates something.
 
     The others are as in `simulate`. `executor` is any of `concurrent.futures`; None is one with a process for each
-    core, or with so many `workers`. `progress` is called with what has been counted, after every seed. A violation is
+    core, or with so many `workers`. `progress` is called with how many seeds are done, after each. A violation is
     shrunk by `shrink_runs` further runs at most; 0 leaves it as it is. Raises ConfigurationError, and TenureError where
     a worker dies.
     """
@@ -124,7 +124,7 @@ def hunt(
         for outcome in in_order(executor, functools.partial(look, job), chosen, MOST_UNDER_WAY * count):
             tally.add(outcome.tally)
             if progress is not None:
-                progress(tally)
+                progress(tally.runs)
             if outcome.violations:
                 break
         else:
