@@ -26,7 +26,7 @@ from tenure.simulator.run import Run
 from tests.algorithms.raft import test_clients, test_log, test_paper, test_rules
 
 UNTIL_S = 45
-send, execute, begin_campaign = Raft._send, Sessions.execute, Raft._begin_campaign
+send, execute, begin_campaign, note_promise = Raft._send, Sessions.execute, Raft._begin_campaign, Raft._note_promise
 follow, asked_to_go, lead, hard_state = Raft._follow, Raft._asked_to_go, Raft._lead, Raft._keep_hard_state
 
 
@@ -231,11 +231,10 @@ def say_that_nothing_is_left(self: Raft, now_ns: int) -> int:
     return 0
 
 
-def count_from_the_answer(self: Raft, progress: Any, sent_ns: int, answered_round: int, now_ns: int) -> None:
+def count_from_the_answer(self: Raft, progress: Any, answer: Any, tuned: Any, now_ns: int) -> None:
     """L10: promises count from when the answer came."""
-    del sent_ns
-    progress.heard_ns = progress.acknowledged_ns = now_ns
-    progress.round = max(progress.round, answered_round)
+    note_promise(self, progress, answer, tuned, now_ns)
+    progress.acknowledged_ns = now_ns
 
 
 def trust_all_clocks(self: Settings, granted_ns: int) -> int:

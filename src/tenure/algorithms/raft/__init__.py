@@ -25,11 +25,13 @@ that fails ends in the leader's resignation. (5) What an earlier life may have p
 (6) Who joins later must be told who founded the group (`Settings.voters`), since nobody may count whom it finds.
 (7) Who was told by the kernel that the leader's process is gone campaigns at once, and whoever believes it is bound by
 no promise to it, and waits for no tenure of its (`deaths`).
+(8) Time-outs may follow the round trips that are measured (`tuning`).
 
 Failure detectors are not asked: Suspected and Trusted change nothing, nor does PeerLost that is not certain.
 
 configuration, log, progress, sessions   what the rest is made of
 messages     what is said, kept, asked and answered
+tuning       time-outs from measured round trips
 settings     how long, and how much
 state        what one node knows
 tenures      promises, the lease, the tenure

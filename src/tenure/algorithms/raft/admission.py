@@ -13,6 +13,7 @@ from tenure.algorithms.raft.messages import (
 )
 from tenure.algorithms.raft.requests import Requests
 from tenure.algorithms.raft.state import Role
+from tenure.algorithms.raft.tuning import Tuned
 from tenure.core.elector import DutyBroken, UnexpectedMessage, WishRefused
 from tenure.core.events import Asked, Demand, Event, NodeId, PeerLost, Persisted, Received, Reconfigure, Requested
 
@@ -59,7 +60,9 @@ class Admission(Requests):
             return f"but node {self.leader} leads term {self.term}"
         if isinstance(message, InstallSnapshot):
             return self._why_no_snapshot(message)
-        entries, previous, log = message.entries, message.prev_index, self.log
+        entries, previous, log, pulse = message.entries, message.prev_index, self.log, message.pulse
+        if pulse is not None and (pulse.number < 1 or (pulse.round_trip_ns or 0) < 0):
+            return "with a round trip that cannot be"
         terms = [message.prev_term, *(entry.term for entry in entries), message.term]
         if previous < 0 or terms[0] < 0 or terms != sorted(terms):
             return "in which terms go back"
@@ -88,9 +91,15 @@ class Admission(Requests):
         """What nobody would answer to what this leader has said."""
         if answer.sent_ns > now_ns or answer.round > self.round:
             return "which answers what was not sent yet"
+        if not isinstance(answer, Installing) and answer.tuned is not None and not _can_be(answer.tuned):
+            return "which promises less than nothing"
         if isinstance(answer, Matched) and answer.match > self.log.last_index:
             return f"and the log ends at {self.log.last_index}"
         return None
+
+
+def _can_be(tuned: Tuned) -> bool:
+    return tuned.promise_ns >= 0 and tuned.heartbeat_ns >= 1
 
 
 def _is_nobodys(entry: AnyEntry) -> bool:

@@ -32,6 +32,7 @@ class Elections(Deaths):
         """Section 5.2: "a follower that receives no communication over a period of time called the election timeout"
         "begins an election"; but who has no vote, or a disk that stands still, only forgets its leader.
         """
+        self._be_more_patient()
         self._draw_time_out(now_ns)
         self._follow_nobody()
         if not self.may_lead or self._disk_stands_still(now_ns):
@@ -134,6 +135,7 @@ class Elections(Deaths):
         )
         if granted:
             self.voted_for = candidate
+            self._be_more_patient()
             self._draw_time_out(now_ns)
         self._send(candidate, Vote(self.term, granted, self._left_ns(now_ns) if granted else 0), now_ns)
 

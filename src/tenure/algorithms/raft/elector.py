@@ -203,8 +203,12 @@ class Raft(Admission):
 
     def _wake(self, now_ns: int) -> None:
         if self.role is Role.LEADING:
-            if self._leads_on(now_ns) and now_ns >= self.beat_ns + self.settings.heartbeat_ns:
+            if not self._leads_on(now_ns):
+                return
+            if now_ns >= self.beat_ns + self.settings.heartbeat_ns:
                 self._beat(now_ns)
+            elif self.settings.tuning is not None:
+                self._beat_as_wished(now_ns)
         elif now_ns >= self._election_ns:
             self._lose_patience(now_ns)
 
@@ -236,6 +240,7 @@ class Raft(Admission):
             self._transfer_due_ns(),
             ends_ns if self.commit >= self.token else NEVER_NS,
             reads_ns,
+            self._beat_wished_ns(),
         )
 
     def _know_members(self, now_ns: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from tenure.algorithms.raft.configuration import Configuration
+from tenure.algorithms.raft.tuning import Pulse, Tuned
 from tenure.core.events import Answer, Message, NodeId, Record, Request
 
 # Entries of the log
@@ -141,15 +142,18 @@ class AppendEntries(Message, frozen=True):
     round: int
     """Of reads that wait to be confirmed."""
     entries: tuple[AnyEntry, ...] = ()
+    pulse: Pulse | None = None
+    """Of a heartbeat by which time-outs are tuned."""
 
 
 class Matched(Message, frozen=True):
-    """My log is durably as yours up to `match`, and for `promise_ns` I elect nobody else."""
+    """My log is durably as yours up to `match`, and for `promise_ns` I elect nobody else: `tuned`, or as configured."""
 
     term: int
     match: int
     sent_ns: int
     round: int
+    tuned: Tuned | None = None
 
 
 class Mismatched(Message, frozen=True):
@@ -163,6 +167,7 @@ class Mismatched(Message, frozen=True):
     hint_term: int
     sent_ns: int
     round: int
+    tuned: Tuned | None = None
 
 
 # Snapshots

@@ -10,6 +10,7 @@ from collections import deque
 
 from tenure.algorithms.raft.messages import Snapshot
 from tenure.algorithms.raft.settings import Settings
+from tenure.durations import NEVER_NS
 
 
 class Pace(enum.Enum):
@@ -46,9 +47,23 @@ class Progress:
         self.heard_ns = now_ns
         """When it answered last."""
         self.acknowledged_ns: int | None = None
-        """When this node sent the latest message that it has answered: promises count from then."""
+        """When this node sent the latest message that it has answered: promises and tenures count from then."""
+        self.promised_until_ns: int | None = None
+        """Until when its promises last at least, by this node's clock."""
+        self.wished_ns: int | None = None
+        """How often it wishes for a heartbeat, if not as configured."""
+        self.beaten_ns = now_ns
+        """When the last heartbeat to it left."""
+        self.pulses = 0
+        """Heartbeats to it by which time-outs are tuned."""
+        self.round_trip_ns: int | None = None
+        """Of its last answer, until it is told."""
         self.round = 0
         """The latest round of reads that it has answered."""
+
+    def wished_beat_ns(self) -> int:
+        """When it wishes for the next heartbeat."""
+        return NEVER_NS if self.wished_ns is None else self.beaten_ns + self.wished_ns
 
     def may_send(self, settings: Settings) -> bool:
         """Whether the next entries may go now."""

@@ -7,11 +7,13 @@ writes to its disk while followers write to theirs).
 from __future__ import annotations
 
 from tenure.algorithms.raft.applying import Applying
-from tenure.algorithms.raft.messages import AnyEntry, AppendEntries, Leadership, Matched, Mismatched
+from tenure.algorithms.raft.messages import AnyEntry, AppendEntries, Installing, Leadership, Matched, Mismatched
 from tenure.algorithms.raft.progress import Pace, Progress
 from tenure.algorithms.raft.state import Role
+from tenure.algorithms.raft.tuning import Pulse, Tuned
 from tenure.core.effects import Send
 from tenure.core.events import Message, NodeId
+from tenure.durations import NEVER_NS
 
 
 class Replication(Applying):
@@ -40,11 +42,19 @@ class Replication(Applying):
             self._send_after(peer, progress, progress.next - 1, now_ns)
 
     def _send_after(
-        self, peer: NodeId, progress: Progress, previous: int, now_ns: int, entries: tuple[AnyEntry, ...] = ()
+        self,
+        peer: NodeId,
+        progress: Progress,
+        previous: int,
+        now_ns: int,
+        entries: tuple[AnyEntry, ...] = (),
+        *,
+        pulse: Pulse | None = None,
     ) -> None:
         progress.told = self.commit
         term_at = self.log.term_at(previous)
-        self._send_at_once(peer, AppendEntries(self.term, previous, term_at, self.commit, now_ns, self.round, entries))
+        message = AppendEntries(self.term, previous, term_at, self.commit, now_ns, self.round, entries, pulse)
+        self._send_at_once(peer, message)
 
     def _beat(self, now_ns: int) -> None:
         """Section 5.2: "heartbeats (AppendEntries RPCs that carry no log entries) to all followers". A heartbeat shows
@@ -52,12 +62,37 @@ class Replication(Applying):
         """
         self.beat_ns = now_ns
         for peer, progress in self.peers.items():
-            if progress.pace is Pace.INSTALLING:
-                self._send_piece(peer, progress, now_ns)
-            elif progress.next <= self.log.base_index:
-                self._begin_install(peer, progress, now_ns)
-            else:
-                self._send_after(peer, progress, progress.next - 1, now_ns)
+            self._beat_for(peer, progress, now_ns)
+
+    def _beat_for(self, peer: NodeId, progress: Progress, now_ns: int) -> None:
+        progress.beaten_ns = now_ns
+        if progress.pace is Pace.INSTALLING:
+            self._send_piece(peer, progress, now_ns)
+        elif progress.next <= self.log.base_index:
+            self._begin_install(peer, progress, now_ns)
+        else:
+            self._send_after(peer, progress, progress.next - 1, now_ns, pulse=self._pulse(progress))
+
+    def _pulse(self, progress: Progress) -> Pulse | None:
+        """By which the follower learns how long its answers take, and what it misses."""
+        if self.settings.tuning is None:
+            return None
+        progress.pulses += 1
+        pulse = Pulse(progress.pulses, progress.round_trip_ns)
+        progress.round_trip_ns = None
+        return pulse
+
+    def _beat_as_wished(self, now_ns: int) -> None:
+        """Heartbeats between those to all, for followers whose time-outs are tuned."""
+        for peer, progress in self.peers.items():
+            if now_ns >= progress.wished_beat_ns():
+                self._beat_for(peer, progress, now_ns)
+
+    def _beat_wished_ns(self) -> int:
+        """When the next of these is due."""
+        if self.settings.tuning is None:
+            return NEVER_NS
+        return min((progress.wished_beat_ns() for progress in self.peers.values()), default=NEVER_NS)
 
     def _matched(self, peer: NodeId, answer: Matched, now_ns: int) -> None:
         progress = self._heard(peer, answer, now_ns)
@@ -89,14 +124,24 @@ class Replication(Applying):
         progress = self.peers.get(peer)
         if progress is None or self.role is not Role.LEADING or answer.term != self.term:
             return None
-        self._note_promise(progress, answer.sent_ns, answer.round, now_ns)
+        self._note_promise(progress, answer, answer.tuned, now_ns)
         return progress
 
-    def _note_promise(self, progress: Progress, sent_ns: int, answered_round: int, now_ns: int) -> None:
+    def _note_promise(
+        self, progress: Progress, answer: Matched | Mismatched | Installing, tuned: Tuned | None, now_ns: int
+    ) -> None:
+        """For as long as it says, and no longer than a voter that has forgotten it would keep to it."""
+        sent_ns, settings = answer.sent_ns, self.settings
         progress.heard_ns = now_ns
         if progress.acknowledged_ns is None or sent_ns > progress.acknowledged_ns:
             progress.acknowledged_ns = sent_ns
-        progress.round = max(progress.round, answered_round)
+            progress.wished_ns = None if tuned is None else tuned.heartbeat_ns
+            progress.round_trip_ns = now_ns - sent_ns
+        promise_ns = settings.promise_ns if tuned is None else min(tuned.promise_ns, settings.promise_ns)
+        until_ns = sent_ns + settings.usable_ns(promise_ns)
+        if progress.promised_until_ns is None or until_ns > progress.promised_until_ns:
+            progress.promised_until_ns = until_ns
+        progress.round = max(progress.round, answer.round)
 
     def _advance_commit(self, now_ns: int) -> None:
         """Section 5.4.2: "only log entries from the leader's current term are committed by counting replicas", and with
@@ -116,14 +161,14 @@ class Replication(Applying):
 
     def _append_entries(self, leader: NodeId, message: AppendEntries, now_ns: int) -> None:
         """Figure 2, AppendEntries RPC, "Receiver implementation"."""
-        self._follow(leader, now_ns)
+        self._follow(leader, now_ns, message.pulse)
         log, previous = self.log, message.prev_index
         if previous > self.commit and not log.has(previous, message.prev_term):
             hint_index = log.last_not_after(min(previous, log.last_index), message.prev_term)
             hint_term = log.term_at(hint_index)
             self._send(
                 leader,
-                Mismatched(self.term, previous, hint_index, hint_term, message.sent_ns, message.round),
+                Mismatched(self.term, previous, hint_index, hint_term, message.sent_ns, message.round, self._tuned()),
                 now_ns,
             )
             return
@@ -134,7 +179,7 @@ class Replication(Applying):
             self._put(fresh, message.entries[fresh - previous - 1 :], now_ns)
         if message.commit > self.commit:
             self._commit_to(max(self.commit, min(message.commit, match)), now_ns)
-        self._send(leader, Matched(self.term, match, message.sent_ns, message.round), now_ns)
+        self._send(leader, Matched(self.term, match, message.sent_ns, message.round, self._tuned()), now_ns)
 
     def _fresh_from(self, message: AppendEntries) -> int:
         """The index of the first entry that is not here: "if an existing entry conflicts with a new one (same index but
@@ -152,12 +197,19 @@ class Replication(Applying):
             at += 1
         return at
 
-    def _follow(self, leader: NodeId, now_ns: int) -> None:
+    def _follow(self, leader: NodeId, now_ns: int, pulse: Pulse | None = None) -> None:
         """Whose word comes in this term leads it: promise, and be patient again."""
         self.role = Role.FOLLOWING
         self._recognise(leader)
         known = self.promised_to
         if known is None or known.leader != leader or known.term != self.term:
             self._bind(Leadership(leader, self.term))
+        if self._tuner is not None:
+            self._timing = self._tuner.follow(leader, self.term, pulse)
         self._promise(now_ns)
         self._draw_time_out(now_ns)
+
+    def _tuned(self) -> Tuned | None:
+        """What an answer says of the promise in it, if that is not as configured."""
+        timing = self._timing
+        return None if timing is self._configured else Tuned(timing.promise_ns, timing.heartbeat_ns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tenure.algorithms.raft.tuning import Timing, Tuning
 from tenure.core.events import NodeId
 from tenure.durations import NS_PER_S
 
@@ -75,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     the dissertation (section 3.10)."""
     disk_stall_ns: int = 2 * NS_PER_S
     """A leader whose disk has kept it waiting for so long steps down: two time-outs, and hundreds of usual writes."""
+    tuning: Tuning | None = None
+    """How time-outs follow the round trips that are measured, from the configured ones on; None: they do not. A leader
+    that has it measures, and a follower that has it makes use of that."""
 
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(self):
@@ -98,6 +102,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("promise_ns is above election_ns: who times out would be refused by those who promised")
         if self.tenure_ns < self.promise_ns:
             raise ValueError("tenure_ns is below promise_ns: give a tenure as long as a promise at least")
+
+    def timing(self) -> Timing:
+        """What is in force where nothing is tuned."""
+        return Timing(self.election_ns, self.spread_ns, self.promise_ns, self.heartbeat_ns)
 
     def usable_ns(self, granted_ns: int) -> int:
         """Of what a voter grants by its clock from receipt: what the leader may use by its own from sending."""

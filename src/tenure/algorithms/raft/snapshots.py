@@ -48,7 +48,7 @@ class Snapshots(Replication):
         progress = self.peers.get(peer)
         if progress is None or self.role is not Role.LEADING or answer.term != self.term:
             return
-        self._note_promise(progress, answer.sent_ns, answer.round, now_ns)
+        self._note_promise(progress, answer, None, now_ns)
         snapshot = progress.snapshot
         if progress.pace is not Pace.INSTALLING or snapshot is None or snapshot.index != answer.index:
             return
@@ -61,6 +61,8 @@ class Snapshots(Replication):
 
     def _install_snapshot(self, leader: NodeId, message: InstallSnapshot, now_ns: int) -> None:
         """Figure 13, "Receiver implementation"; one that says less than this node knows is of no use to it."""
+        if self._tuner is not None:
+            self._tuner.void()  # pieces are no measure of heartbeats; and Installing promises what is configured
         self._follow(leader, now_ns)
         if message.index <= self.commit:
             self._pieces = None

@@ -18,6 +18,7 @@ from tenure.algorithms.raft.messages import AnyEntry, Appended, HardState, Snaps
 from tenure.algorithms.raft.progress import Progress
 from tenure.algorithms.raft.sessions import Sessions
 from tenure.algorithms.raft.settings import Settings
+from tenure.algorithms.raft.tuning import Tuner
 from tenure.core.effects import Answered, Effect, Persist, Recognised, Send
 from tenure.core.elector import NEW, Serving
 from tenure.core.events import Answer, Message, NodeId, Record
@@ -75,6 +76,9 @@ class State(Serving):
         self._unwritten = deque[tuple[int, int]]()  # (number, when it was given) of records that are not durable
         self._hard = HardState(0, None)  # as last written
         self._election_ns = NEVER_NS  # when a follower loses patience
+        self._timing = self._configured = self.settings.timing()
+        tuning = self.settings.tuning
+        self._tuner = None if tuning is None else Tuner(tuning, self._configured)
 
     # What other parts do for one another
 
@@ -171,8 +175,13 @@ class State(Serving):
 
     def _draw_time_out(self, now_ns: int) -> None:
         """Section 5.2: "election timeouts are chosen randomly from a fixed interval", anew each time."""
-        spread_ns = int(self.chance.random() * self.settings.spread_ns)
-        self._election_ns = now_ns + self.settings.election_ns + spread_ns
+        spread_ns = int(self.chance.random() * self._timing.spread_ns)
+        self._election_ns = now_ns + self._timing.election_ns + spread_ns
+
+    def _be_more_patient(self) -> None:
+        """An election is on, which takes longer than to hear from a leader."""
+        if self._tuner is not None:
+            self._timing = self._tuner.give_up(self._timing)
 
     @property
     def may_lead(self) -> bool:

@@ -47,8 +47,8 @@ class Tenures(State):
         self.promised_to, self._before_ns = leadership, self.tenure_until_ns
 
     def _promise(self, now_ns: int) -> None:
-        """For the word of a leader that just came."""
-        self.promised_until_ns = now_ns + self.settings.promise_ns
+        """For the word of a leader that just came; what was promised for longer stays promised."""
+        self.promised_until_ns = max(self.promised_until_ns, now_ns + self._timing.promise_ns)
         self.tenure_until_ns = now_ns + self.settings.tenure_ns
 
     def _recall_promises(self, now_ns: int) -> None:
@@ -70,9 +70,11 @@ class Tenures(State):
         return self.quorum.reached(answered)
 
     def _has_lease(self, now_ns: int) -> bool:
-        """Whether nobody else can have been elected yet."""
-        since_ns = self._acknowledged_ns()
-        return since_ns is not None and now_ns < since_ns + self.settings.usable_ns(self.settings.promise_ns)
+        """Whether nobody else can have been elected yet: a majority of every configuration has promised for longer."""
+        promised = {peer: until for peer, known in self.peers.items() if (until := known.promised_until_ns) is not None}
+        promised[self.me] = self.beat_ns + self.settings.usable_ns(self.settings.promise_ns)
+        until_ns = self.quorum.reached(promised)
+        return until_ns is not None and now_ns < until_ns
 
     def _hold(self, now_ns: int) -> None:
         """Open the tenure when it is time, and extend it, but not for next to nothing."""
