@@ -5,15 +5,15 @@ arXiv:2507.15154.
 
 The idea. The leader measures how long a follower's answer takes and says so with the next heartbeat. The follower keeps
 the last of these, and notes which heartbeats it missed. Its time-out becomes `mu + s sigma` of the round trips, and it
-asks for as many heartbeats within one time-out that hardly ever all of them are lost. With too few measurements, after
-a time-out and under another leader the configured times are in force again.
+asks for as many heartbeats within one time-out that hardly ever all of them are lost. With too few measurements, and
+from the first word of another leader on, the configured times are in force.
 
 Differs from the paper. (1) A promise to elect nobody else becomes shorter with the time-out; else the others would
 refuse whoever noticed early. (2) Two heartbeats at least go into a time-out: that none was lost so far does not mean
 that none will be late. (3) None are rarer than configured, since tenures rest on them. (4) Who times out, or votes,
-takes twice its time-out for the next one, up to the configured one: an election takes two round trips. The paper goes
-back to the configured one at once, so that votes that split cost a second. (5) What is measured includes the writes
-that an answer waits for.
+takes twice its time-out for the next one, up to the configured one: an election takes two round trips. With the
+configured one at once, a vote that splits would cost a second, and all that was won. (5) What is measured includes the
+writes that an answer waits for.
 
 Nothing of safety rests on what is measured. A lease is counted from what each answer says that its voter has promised;
 a voter keeps the longest of what it has promised, whatever it promises next; and no tuned promise is longer than the
@@ -139,10 +139,8 @@ class Measured:
 
     def _note_number(self, number: int) -> None:
         window, ahead = self.tuning.window, number - self._newest
-        if not self._came:
+        if not self._came or ahead >= window:
             self._first, self._newest, self._came = number, number, 1
-        elif ahead >= window:
-            self._newest, self._came = number, 1
         elif ahead > 0:
             self._newest, self._came = number, (self._came << ahead | 1) & ((1 << window) - 1)
         elif -ahead < window and number >= self._first:
