@@ -115,11 +115,14 @@ class Became(Happened, frozen=True):
 
 
 class Suspects(Happened, frozen=True):
-    """A node's failure detector began to suspect `peer`, or, with `trusts`, ceased to."""
+    """A node's failure detector began to suspect `peer`, or, with `trusts`, ceased to; or, with `is_certain`, its
+    kernel told it that the process of `peer` is gone.
+    """
 
     node: NodeId
     peer: NodeId
     trusts: bool = False
+    is_certain: bool = False
 
 
 class Wrote(Happened, frozen=True):

@@ -59,6 +59,7 @@ class Job(msgspec.Struct, frozen=True):
             seed=seed,
             until_ns=setup.until_ns,
             detector=self.detector,
+            hosts=setup.surroundings.hosts,
             strokes=setup.plan.strokes,
             healed_ns=setup.plan.healed_ns,
             converging=setup.plan.converging,

@@ -39,8 +39,8 @@ class Measures:
         self.roles = Counter[str]()
         """Changes of role, as "from -> to"."""
         self.rules = Counter[str]()
-        """What became durable, why tenures ended before their deadline, why bodies were told to stop, and what was made
-        of a divided group.
+        """What became durable, why tenures ended before their deadline, why bodies were told to stop, what was made of
+        a divided group, and how often a kernel told a node for certain of a death.
         """
         self._now_ns = 0
         self._recognised: dict[NodeId, NodeId | None] = {}
@@ -77,6 +77,8 @@ class Measures:
                 self._see_body(record)
             case trace.Wrote(kind=kind):
                 self.rules[f"wrote {kind}"] += 1
+            case trace.Suspects(is_certain=True):
+                self.rules["told of a certain death"] += 1
             case trace.Sided(side=side):
                 self.rules[f"{side}: {record.why}"] += 1
             case _:

@@ -1,11 +1,14 @@
-"""Who tells nodes of members and of deaths, where no detector of theirs does: late, in order, and once each."""
+"""Who tells nodes of members and of deaths, where no detector of theirs does: late, in order, and once each.
+
+The kernel of a host tells of the end of its processes for certain, besides, and it is never wrong.
+"""
 
 from __future__ import annotations
 
 from random import Random
 
 from tenure import trace
-from tenure.core.events import Joined, Left, NodeId, Suspected, Trusted
+from tenure.core.events import Joined, Left, NodeId, PeerLost, Suspected, Trusted
 from tenure.detectors.watched import Watched
 from tenure.simulator.node import Node
 from tenure.simulator.world import World
@@ -19,6 +22,8 @@ class News:
         self._chance = Random(f"{world.seed}/news")
         if world.surroundings.is_told:
             world.on_change = self.changed
+        if world.surroundings.hosts:
+            world.on_death = self.died
 
     def changed(self, number: NodeId) -> None:
         """A node lives or dies, or is reached or not: each learns it after a time of its own."""
@@ -26,6 +31,22 @@ class News:
             if peer != number:
                 self._look_later(peer, number)
                 self._look_later(number, peer)
+
+    def died(self, number: NodeId) -> None:
+        """A node's process is gone: the kernel tells all others on its host, each after a time of its own."""
+        fair, life = self.world.surroundings, self.world.nodes[number].life
+        for host in (host for host in fair.hosts if number in host):
+            for node in (self.world.nodes[peer] for peer in host if peer != number and peer in self.world.nodes):
+                at_ns = self._draw(fair.kernel_least_ns, fair.kernel_most_ns)
+                self.world.call_at(at_ns, self._tell_death, (node, node.life, number, life))
+
+    def _tell_death(self, what: tuple[Node, int, NodeId, int]) -> None:
+        """Unless the node began since, and never knew that life, or has heard a later one: the driver's duty 9."""
+        node, its_life, peer, life = what
+        if node.elector is None or node.life != its_life or node.heard.get(peer, 0) > life:
+            return
+        self.world.tell(trace.Suspects(self.world.now_ns, node.number, peer, is_certain=True))
+        self.world.give(node, PeerLost(peer, certain=True))
 
     def members_changed(self, event: Joined | Left) -> None:
         """Tell all members but the one it is about, each after a time of its own, and in order at each."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from tenure.core.effects import Send
 from tenure.core.elector import Elector
-from tenure.core.events import Event, NodeId
+from tenure.core.events import Event, NodeId, PeerLost
 from tenure.durations import NEVER_NS
 from tenure.simulator.clock import NodeClock
 from tenure.simulator.disk import Disk
@@ -26,6 +26,7 @@ class Node:
         "disk",
         "durable",
         "elector",
+        "heard",
         "held",
         "in_order",
         "inbox",
@@ -72,10 +73,12 @@ class Node:
         self.durable = 0
         self.waiting = deque[Send]()
         """Messages that wait for the disk."""
-        self.inbox = deque[Event]()
+        self.inbox = deque[Event | PeerLost]()
         """What came while it was paused."""
         self.believed_dead = set[NodeId]()
         self.known = set[NodeId]()
+        self.heard = dict[NodeId, int]()
+        """The latest life of each other node of which a message was handed over."""
         self.seen: Any = None
         """Its role, leader and term, as last recorded."""
         self.held: tuple[int, int] | None = None

@@ -218,6 +218,19 @@ STROKES: dict[str, type[AnyFault]] = {
 DAMAGE = (faults.SlowDisk, faults.StallDisk, faults.LyingDisk)
 
 
+def place(nodes: Sequence[NodeId], seed: int) -> tuple[tuple[NodeId, ...], ...]:
+    """On which hosts this seed has them: each on its own, all on one, or on two, as often."""
+    chance = Random(f"{seed}/hosts")
+    match int(chance.random() * 3):
+        case 0:
+            return ()
+        case 1:
+            return (tuple(nodes),)
+        case _:
+            first = tuple(node for node in nodes if chance.random() < 0.5)  # noqa: PLR2004  a fair coin for each
+            return tuple(host for host in (first, tuple(node for node in nodes if node not in first)) if host)
+
+
 def kinds_within(kind: type[Elector]) -> tuple[str, ...]:
     """The kinds of faults under which this algorithm keeps its promises."""
     model: FaultModel = kind.assumes

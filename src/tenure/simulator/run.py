@@ -14,7 +14,7 @@ import msgspec
 from tenure import trace
 from tenure.algorithms.raft import Raft, Settings
 from tenure.core.composed import Composed
-from tenure.core.elector import NEW, Elector
+from tenure.core.elector import NEW, Elector, Serving
 from tenure.core.events import NodeId
 from tenure.core.model import Guarantee
 from tenure.durations import NS_PER_S, to_ns
@@ -161,10 +161,14 @@ def set_up(
     if not 1 <= len(numbers) <= MOST_NODES or len(set(numbers)) != len(numbers) or min(numbers) < 1:
         raise ConfigurationError(f"nodes are 1 to {MOST_NODES} different numbers from 1 on; got {nodes}")
     seed = seed if scenario.seed is None else scenario.seed
-    if issubclass(inner, Raft):  # who joins later must not take itself for one of the founders
-        settings = clients.settings(seed, numbers) if settings is None else settings
-        assert isinstance(settings, Settings)
-        settings = msgspec.structs.replace(settings, voters=settings.voters or numbers)
+    hosts = scenario.hosts or surroundings.hosts
+    if hosts and not issubclass(kind, Serving):
+        raise ConfigurationError(f"{inner.name} makes nothing of what kernels tell of deaths; name no hosts")
+    if issubclass(kind, Serving) and faults is None and not is_told:
+        hosts = hosts or plan.place(numbers, seed)
+    surroundings = msgspec.structs.replace(surroundings, hosts=hosts)
+    if issubclass(inner, Raft):
+        settings = _of_raft(settings, seed, numbers, hosts)
     until_ns = to_ns(until) if scenario.until_ns is None else scenario.until_ns
     if until_ns == 0:
         raise ConfigurationError("until is 0, so that nothing would happen; give seconds such as until=60")
@@ -185,6 +189,14 @@ def set_up(
         clients=issubclass(kind, Raft) and not is_told,
         again=again,
     )
+
+
+def _of_raft(settings: object, seed: int, voters: tuple[NodeId, ...], hosts: Iterable[tuple[NodeId, ...]]) -> Settings:
+    """Settings that know who runs where, and who founds the group: who joins later must not take itself for one."""
+    settings = clients.settings(seed, voters) if settings is None else settings
+    assert isinstance(settings, Settings)
+    named = {node: f"host {number}" for number, host in enumerate(hosts, start=1) for node in host}
+    return msgspec.structs.replace(settings, voters=settings.voters or voters, hosts=settings.hosts or named)
 
 
 def _refuse_texts(**given: object) -> None:

@@ -9,8 +9,9 @@
     at 10s  heal
     at 19s  expect leader 5
 
-A line is one of: `algorithm NAME`, `nodes N...`, `seed N`, `until DURATION`, `detector NAME`, `at TIME FAULT`, `at TIME
-expect ...`, and `converge N... from TIME`: from then on nothing goes wrong, and these must come to agree. What can be
+A line is one of: `algorithm NAME`, `nodes N...`, `seed N`, `until DURATION`, `detector NAME`, `hosts N... | N...` (the
+nodes of one host, whose kernel tells each of them when another's process is gone), `at TIME FAULT`, `at TIME expect
+...`, and `converge N... from TIME`: from then on nothing goes wrong, and these must come to agree. What can be
 expected is one of: `leader N` (all that live recognise it), `leaders N...` (just these believe that they lead), `no
 leader` (nobody does), `holder N` (just it may act), `no holder`, `one leader` (whoever it is).
 """
@@ -50,6 +51,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     until_ns: int | None = None
     detector: str | None = None
+    hosts: tuple[tuple[NodeId, ...], ...] = ()
+    """As in `Surroundings`."""
     strokes: tuple[Stroke, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     healed_ns: int | None = None
@@ -63,6 +66,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         lines += [f"seed {self.seed}"] if self.seed is not None else []
         lines += [f"until {duration(self.until_ns)}"] if self.until_ns is not None else []
         lines += [f"detector {self.detector}"] if self.detector else []
+        if self.hosts:
+            lines.append(f"hosts {' | '.join(' '.join(map(str, host)) for host in self.hosts)}")
         if self.healed_ns is not None:
             lines.append(f"converge {' '.join(map(str, self.converging))} from {duration(self.healed_ns)}")
         timed = [(stroke.at_ns, str(stroke.fault)) for stroke in self.strokes]
@@ -88,6 +93,8 @@ def _refuse_what_cannot_happen(scenario: Scenario, *, name: str) -> None:
     """What a script says of a node that never is, or after its end, was meant otherwise."""
     known = {*(scenario.nodes or ()), *(one.fault.node for one in scenario.strokes if isinstance(one.fault, Join))}
     expected = [(one.at_ns, f"expect {one}", set(one.nodes)) for one in scenario.expectations]
+    if scenario.nodes and (unknown := {node for host in scenario.hosts for node in host} - known):
+        raise ConfigurationError(f"{name}: hosts: there is no node {min(unknown)}; add it to `nodes`, or let it join")
     for at_ns, words, nodes in [
         *((at_ns, str(fault), nodes_of(fault)) for at_ns, fault in scenario.strokes),
         *expected,
@@ -149,13 +156,15 @@ def _setting(verb: str, rest: str) -> object:
             return to_ns(rest)
         case "nodes":
             return _nodes(rest)
+        case "hosts":
+            return tuple(_nodes(host) for host in rest.split("|"))
         case "converge":
             nodes, _, instant = rest.partition(" from ")
             return _nodes(nodes), to_ns(instant)
         case _:
             raise ConfigurationError(
                 f"{verb!r} begins no line of a scenario; these do: algorithm, nodes, seed, until, detector, "
-                "converge, at"
+                "hosts, converge, at"
             )
 
 

@@ -104,6 +104,7 @@ class _Search:
         return msgspec.structs.replace(
             self._start,
             nodes=case.nodes,
+            hosts=_without_others(self._start.hosts, case.nodes),
             strokes=strokes,
             until_ns=case.end_ns + self._calm_ns,
             healed_ns=healed_ns,
@@ -246,3 +247,9 @@ def _rounder(ns: int, least_ns: int = 0) -> Iterator[int]:
         yield from (
             rounded for rounded in (ns // unit_ns * unit_ns, -(-ns // unit_ns) * unit_ns) if rounded >= least_ns
         )
+
+
+def _without_others(hosts: Iterable[tuple[NodeId, ...]], nodes: tuple[NodeId, ...]) -> tuple[tuple[NodeId, ...], ...]:
+    """The hosts with just these nodes on them, and those where any is left."""
+    kept = (tuple(node for node in host if node in nodes) for host in hosts)
+    return tuple(host for host in kept if host)

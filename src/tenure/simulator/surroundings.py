@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tenure.core.events import NodeId
 from tenure.errors import ConfigurationError
 from tenure.simulator.network import MS
 
@@ -25,9 +26,19 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     news_least_ns: int = 50 * MS
     news_most_ns: int = 300 * MS
     """From when a member joins or leaves until each other node is told."""
+    hosts: tuple[tuple[NodeId, ...], ...] = ()
+    """Nodes that run on one host, whose kernel tells each of them for certain when the process of another is gone; who
+    is not named runs on a host of its own."""
+    kernel_least_ns: int = MS // 10
+    kernel_most_ns: int = 5 * MS
+    """From a crash until each other node of the host is told; a process that waits for another's end is woken within a
+    millisecond, and a busy one looks a little later."""
 
     def __post_init__(self) -> None:
-        for what in ("", "disk_", "detect_", "news_"):
+        for what in ("", "disk_", "detect_", "news_", "kernel_"):
             least_ns, most_ns = getattr(self, f"{what}least_ns"), getattr(self, f"{what}most_ns")
             if not 0 <= least_ns <= most_ns:
                 raise ConfigurationError(f"{what}least_ns {least_ns}, {what}most_ns {most_ns}: give the least first")
+        placed = [node for host in self.hosts for node in host]
+        if len(placed) != len(set(placed)):
+            raise ConfigurationError(f"hosts {self.hosts}: a node runs on one host; name it once")

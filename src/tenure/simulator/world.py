@@ -22,6 +22,7 @@ from tenure.core.events import (
     Event,
     Message,
     NodeId,
+    PeerLost,
     Persisted,
     Received,
     Request,
@@ -95,6 +96,8 @@ class World:
         self._ids = itertools.count(1)
         self.on_change: Callable[[NodeId], None] = _nobody_minds
         """Called when a node's life begins or ends, or its links change."""
+        self.on_death: Callable[[NodeId], None] = _nobody_minds
+        """Called when a node's process is gone."""
         self.inspector: Inspector | None = None
         """Sees what each node does, and what it is afterwards."""
         self.on_answer: Callable[[NodeId, Answered], None] = _nobody_asked
@@ -144,6 +147,7 @@ class World:
         node.end()
         self.tell(trace.Crashed(self.now_ns, node.number))
         self.on_change(node.number)
+        self.on_death(node.number)
 
     def pause(self, node: Node, for_ns: int) -> None:
         """Let the node stand still for so long, or longer if it does already."""
@@ -201,7 +205,7 @@ class World:
         self._after(node, elector, elector.handle(Requested(requests), node.clock.at(self.now_ns)))
         return True
 
-    def give(self, node: Node, event: Event) -> None:
+    def give(self, node: Node, event: Event | PeerLost) -> None:
         """Hand an event to a node, or keep it until the node's pause is over."""
         if node.paused_until_ns:  # until it is told to go on, which is not the first thing that happens at that instant
             if len(node.inbox) < LIMIT_WAITING:
@@ -210,7 +214,7 @@ class World:
         elector = node.elector
         assert elector is not None, f"node {node.number} is down"
         try:
-            effects = elector.handle(event, node.clock.at(self.now_ns))
+            effects = _handed(elector, event, node.clock.at(self.now_ns))
         except WishRefused:
             self.refused[type(event).__name__] += 1
             return
@@ -358,11 +362,11 @@ class World:
         if not arrivals:
             self._drop(number, "lost")
         for at_ns in arrivals:
-            flight = (link, receiver, receiver.life, message, number)
+            flight = (link, self.nodes[sender].life, receiver, receiver.life, message, number)
             heapq.heappush(self._agenda, (at_ns, next(self._count), self._arrive, flight))
 
-    def _arrive(self, flight: tuple[Link, Node, int, Message, int]) -> None:
-        link, receiver, life, message, number = flight
+    def _arrive(self, flight: tuple[Link, int, Node, int, Message, int]) -> None:
+        link, senders_life, receiver, life, message, number = flight
         if receiver.life != life or receiver.elector is None:
             self._drop(number, "down")
         elif link in self.network.cut:
@@ -371,6 +375,8 @@ class World:
             self.delivered += 1
             if number:
                 self.tell(trace.Arrived(self.now_ns, number))
+            if senders_life > receiver.heard.get(link[0], 0):
+                receiver.heard[link[0]] = senders_life
             self.give(receiver, Received(link[0], message))
 
     def _tell_sent(self, sender: NodeId, to: NodeId, message: Message) -> int:
@@ -382,6 +388,13 @@ class World:
     def _drop(self, number: int, why: str) -> None:
         if number:
             self.tell(trace.Dropped(self.now_ns, number, why))
+
+
+def _handed(elector: Elector, event: Event | PeerLost, now_ns: int) -> Sequence[Effect]:
+    """What it answers. Deaths are told to those that serve clients, and to nobody else."""
+    if isinstance(event, PeerLost):
+        return elector.handle(event, now_ns) if isinstance(elector, Serving) else ()
+    return elector.handle(event, now_ns)
 
 
 def _nobody_minds(number: NodeId) -> None:

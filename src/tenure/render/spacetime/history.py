@@ -180,9 +180,10 @@ class _Reader:
                 self.mark(record, step, "struck", text)
             case Violated(checker=checker, text=text):
                 self.mark(record, step, "violated", f"{checker}: {text}")
-            case Suspects(node=node, peer=peer, trusts=trusts):
+            case Suspects(node=node, peer=peer, trusts=trusts, is_certain=is_certain):
                 self.node(node)
-                self.mark(record, step, "note", f"{'trusts' if trusts else 'suspects'} {peer}", node)
+                verb = "knows dead" if is_certain else "trusts" if trusts else "suspects"
+                self.mark(record, step, "note", f"{verb} {peer}", node)
             case Sided(node=node, side=side):
                 self.node(node)
                 self.mark(record, step, "note", f"side: {side}", node)

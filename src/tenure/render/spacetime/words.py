@@ -149,6 +149,8 @@ class Narrator:
                 return f"node {node} leaves the group"
             case Cut(links=links):
                 return f"partition: {describe(links, self._present)}" if links else "all links carry messages again"
+            case Suspects(node=node, peer=peer, is_certain=True):
+                return f"the kernel tells node {node} that the process of node {peer} is gone"
             case Suspects(node=node, peer=peer, trusts=trusts):
                 return f"node {node} {'trusts node {0} again' if trusts else 'suspects node {0}'}".format(peer)
             case Wrote(node=node, kind=kind, text=text):

@@ -89,7 +89,6 @@ def settings(
         tenure_ns=1_000 * NS_PER_S,
         rho_ppm=0,
         disk_stall_ns=1_000 * NS_PER_S,
-        stagger_ns=1,  # nobody is told of a death
     )
 
 
