@@ -21,6 +21,7 @@ from tenure.algorithms.raft.messages import (
     Opened,
     OpenSession,
     RequestVote,
+    StaleTerm,
     Unknown,
     Vote,
 )
@@ -63,7 +64,7 @@ def test_a_later_term_is_adopted() -> None:
     group = Group(3)
     leader = group.elect(1)
 
-    group.give(1, Received(2, Mismatched(9, 0, 0, 0, 0, 0)))
+    group.give(1, Received(2, StaleTerm(9)))
 
     assert (leader.term, leader.role, leader.leader) == (9, Role.FOLLOWING, None)
 
@@ -74,7 +75,7 @@ def test_a_stale_term_is_rejected() -> None:
 
     group.give(1, Received(2, AppendEntries(4, 1, 1, 1, 0, 0)))
 
-    assert group.said(Mismatched, 1) == [Mismatched(5, 0, 0, 0, 0, 0)]
+    assert group.said(StaleTerm, 1) == [StaleTerm(5)]
     assert group.nodes[1].leader is None
 
 

@@ -7,19 +7,20 @@ from __future__ import annotations
 from tenure.algorithms.raft import Role, Settings
 from tenure.algorithms.raft.messages import (
     Appended,
+    AppendEntries,
     Canvassed,
     Execute,
     Matched,
-    Mismatched,
     Opened,
     OpenSession,
     RequestVote,
     Snapshot,
+    StaleTerm,
     TimeoutNow,
     Vote,
 )
-from tenure.core.effects import Authorised
-from tenure.core.events import Received, Reconfigure, Woke
+from tenure.core.effects import Authorised, Deposed
+from tenure.core.events import Asked, Received, Reconfigure, Woke
 from tenure.machines import kv
 from tests.algorithms.raft.group import MS, Group
 
@@ -128,11 +129,52 @@ def test_a_leader_whose_answers_are_too_old_for_a_tenure_waits_for_others() -> N
     assert (group.role(1), group.told(Authorised, 1)) == (Role.LEADING, [])
 
 
+def test_what_was_said_in_an_earlier_term_promises_nothing_in_this_one() -> None:
+    """The leader was elected again meanwhile, and its old word comes late: the answer is none to anything it asked."""
+    group = Group(3)
+    first = group.elect(1).term
+    group.give(1, Received(2, StaleTerm(first + 1)))
+    group.elect(1)
+    heard = vars(group.nodes[1].peers[2]).copy()
+
+    group.give(2, Received(1, AppendEntries(first, 1, 1, 1, group.now_ns, 9)))
+
+    assert group.said(StaleTerm, 2)[-1:] == [StaleTerm(group.nodes[1].term)]
+    group.give(1, Received(2, StaleTerm(group.nodes[1].term)))
+    assert vars(group.nodes[1].peers[2]) == heard
+
+
+def test_a_leader_that_stepped_down_reports_what_is_left_of_its_own_tenure() -> None:
+    """Its work may take until its deadline to stop; so its vote for another says so."""
+    group = Group(3)
+    group.elect(1)
+    deadline_ns = group.told(Authorised, 1)[-1].deadline_ns
+    group.give(1, Received(2, StaleTerm(5)))
+
+    group.give(1, Received(3, RequestVote(6, 9, 5)))
+
+    (vote,) = group.said(Vote, 1)
+    assert (vote.granted, vote.left_ns) == (True, deadline_ns - group.now_ns)
+
+
+def test_who_alone_has_a_vote_may_resign_and_leads_again_under_a_greater_token() -> None:
+    """Nobody else could lead; but work that has ended must be able to end its tenure, so that another can begin."""
+    group = Group(1)
+    group.elect(1)
+    (first,) = {one.token for one in group.told(Authorised, 1)}
+
+    group.give(1, Asked(None))
+
+    assert [one.token for one in group.told(Deposed, 1)] == [first]
+    group.elect(1)
+    assert group.told(Authorised, 1)[-1].token > first
+
+
 def test_a_request_to_campaign_that_is_late_is_of_another_tenure() -> None:
     """The leader that sent it in an earlier term has been elected again since, and holds."""
     group = Group(3)
     first = group.elect(1).term
-    group.give(1, Received(2, Mismatched(first + 1, 0, 0, 0, 0, 0)))
+    group.give(1, Received(2, StaleTerm(first + 1)))
     again = group.elect(1).term
     assert again > first
 

@@ -65,8 +65,8 @@ class Role(enum.StrEnum):
 class MajorityLease(Composed):
     """One node, made by `MajorityLease.over(Bully)`, for example.
 
-    Who is asked to step down, or gives way, releases in the same step in which it is Deposed. A driver whose work takes
-    time to stop hands it Asked only when the work has stopped, and lets tokens guard against the rest.
+    It is Deposed at its deadline, or when it is asked to step down or leaves the group, and releases in that step. A
+    driver whose work takes time to stop hands it Asked only when the work has stopped.
     """
 
     name: ClassVar[str] = "lease"
@@ -180,8 +180,6 @@ class MajorityLease(Composed):
                 if self._is_for(self._lease, message) and message.sent_ns > now_ns:
                     raise UnexpectedMessage(sender, message, "which answers what was not sent yet")
             case Asked(to=to) if self._lease is not None or self.inner.leader == self.me:
-                if to is None and not self._others():
-                    raise WishRefused("nobody else is seen who could lead: to stop this node, take the node out")
                 if to is not None and to not in self._others():
                     raise WishRefused(f"node {to} cannot take over: name another member that is not suspected")
             case Reconfigure(voters=voters):
@@ -310,7 +308,8 @@ class MajorityLease(Composed):
             elif lease.deadline_ns is None:
                 self.role, own_ns = Role.CLAIMING, lease.begun_ns + self.settings.retry_ns
             else:
-                self.role, own_ns = Role.HOLDING, min(lease.deadline_ns, self._renew_ns, self._give_way_ns)
+                next_ns = min(self._renew_ns, self._give_way_ns) if now_ns < self._give_way_ns else NEVER_NS
+                self.role, own_ns = Role.HOLDING, min(lease.deadline_ns, next_ns)
             self.wake_ns = min(own_ns, self.inner.wake_ns)
         self.leader, self.term = self.inner.leader, self.inner.term
 
@@ -327,30 +326,35 @@ class MajorityLease(Composed):
             self._pace.failed(now_ns)
 
     def _hold(self, lease: Lease, now_ns: int) -> None:
-        """Renew, unless the elector has preferred another for long, and has not done so since before the claim."""
+        """Renew, unless the elector has preferred another for long, and has not done so since before the claim: then
+        the tenure lasts until its deadline, and its work has time to stop.
+        """
         if self.inner.leader != self._preferred:
             self._preferred = self.inner.leader
             is_another = self._preferred not in {None, self.me}
             self._give_way_ns = now_ns + self.settings.give_way_ns if is_another else NEVER_NS
-        if now_ns >= self._give_way_ns:
-            assert self._preferred is not None
-            self._end(f"gave way to node {self._preferred}")
-            self._effects.append(Send(self._preferred, TakeOver()))
-            self._pace.made_way(now_ns)
-            return
-        while now_ns >= self._renew_ns:  # once more where the answers led to a proposal
+        while self._give_way_ns > now_ns >= self._renew_ns:  # once more where the answers led to a proposal
             self._renew_ns = now_ns + self.settings.renew_every_ns
             self._ask(lease, Renew, now_ns)
 
     def _expire(self, now_ns: int) -> None:
         """The deadline has passed; no answer that comes now can help."""
-        if self._lease is not None and self._lease.deadline_ns is not None and now_ns >= self._lease.deadline_ns:
+        if self._lease is None or self._lease.deadline_ns is None or now_ns < self._lease.deadline_ns:
+            return
+        if now_ns < self._give_way_ns:
             self._end("its lease has run out")
+            return
+        assert self._preferred is not None
+        self._end(f"gave way to node {self._preferred}")
+        self._effects.append(Send(self._preferred, TakeOver()))
+        self._pace.made_way(now_ns)
 
     def _step_down(self, to: NodeId | None, now_ns: int) -> None:
-        """Make way for another, and let it know."""
-        if self._lease is not None or self.inner.leader == self.me:
-            self._end("was asked to step down")
+        """Make way for another, and let it know; where nobody else is seen, only this tenure ends."""
+        if self._lease is None and self.inner.leader != self.me:
+            return
+        self._end("was asked to step down")
+        if to is not None or self._others():
             self._pace.stepped_down(now_ns)
             self._effects.append(Send(max(self._others()) if to is None else to, TakeOver()))
 

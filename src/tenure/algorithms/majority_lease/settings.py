@@ -32,8 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A claim waits so long for answers, and one that failed is repeated after half to all of it, then of twice as
     much, and so on up to `duration_ns`. As long as bully gives a message and its handling."""
     give_way_ns: int = 10 * NS_PER_S
-    """A holder gives way to another that its elector prefers once it has preferred it for so long without a break. Two
-    leases: who comes and goes faster is not worth the gap."""
+    """A holder asks for no more renewals once its elector has preferred another for so long without a break, and gives
+    way at its deadline. Two leases: who comes and goes faster is not worth the gap."""
     patience_ns: int = 15 * NS_PER_S
     """A voter that has seen nobody hold for so long, and up to one duration more by chance, claims by itself. Three
     leases: electors need some seconds, and theirs is the better choice."""

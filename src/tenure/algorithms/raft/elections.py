@@ -158,6 +158,8 @@ class Elections(Deaths):
 
     def _step_down(self, why: str, now_ns: int) -> None:
         """Lead no more in this term; its vote in it stays given."""
+        if self.deadline_ns is not None:
+            self.tenure_until_ns = max(self.tenure_until_ns, self.deadline_ns)  # so long its work may take to stop
         self._end_tenure(why)
         self._follow_nobody()
         self._disown()

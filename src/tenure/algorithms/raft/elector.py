@@ -21,6 +21,7 @@ from tenure.algorithms.raft.messages import (
     ReadIndex,
     RequestVote,
     Snapshot,
+    StaleTerm,
     TimeoutNow,
     Vote,
 )
@@ -74,6 +75,7 @@ class Raft(Admission):
         AppendEntries,
         Matched,
         Mismatched,
+        StaleTerm,
         InstallSnapshot,
         Installing,
         ReadIndex,
@@ -136,7 +138,7 @@ class Raft(Admission):
             self._lost -= {sender}
         match message:
             case AppendEntries() | InstallSnapshot() if message.term < self.term:
-                self._send(sender, Mismatched(self.term, 0, 0, 0, message.sent_ns, message.round), now_ns)
+                self._send(sender, StaleTerm(self.term), now_ns)
             case AppendEntries() | InstallSnapshot() if self._comes_from_the_dead(sender, message.term):
                 ...  # it asks for an answer that nobody would hear
             case AppendEntries():
@@ -159,6 +161,8 @@ class Raft(Admission):
                 self._readable_from(message)
             case TimeoutNow():
                 self._timeout_now(sender, message, now_ns)
+            case StaleTerm():
+                ...  # its term has said it all
             case _:
                 assert_never(message)
 
@@ -267,6 +271,7 @@ Said = (
     | AppendEntries
     | Matched
     | Mismatched
+    | StaleTerm
     | InstallSnapshot
     | Installing
     | ReadIndex

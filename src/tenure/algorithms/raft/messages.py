@@ -158,7 +158,7 @@ class Matched(Message, frozen=True):
 
 class Mismatched(Message, frozen=True):
     """I have no such entry at `prev_index`. Up to `hint_index`, of `hint_term`, I have none of a later term than that
-    of the entry you meant. I promise all the same, unless `term` is a later one than yours: then that is all I say.
+    of the entry you meant. I promise all the same.
     """
 
     term: int
@@ -168,6 +168,12 @@ class Mismatched(Message, frozen=True):
     sent_ns: int
     round: int
     tuned: Tuned | None = None
+
+
+class StaleTerm(Message, frozen=True):
+    """I am in `term`, and you spoke as the leader of an earlier one. It promises nothing."""
+
+    term: int
 
 
 # Snapshots

@@ -2,8 +2,10 @@
 
 Ongaro 2014, section 3.10: the leader "stops accepting new client requests", "fully updates the target server's log",
 and "sends a TimeoutNow request to the target server". Its tenure is closed, and its lease counts no more, from the
-moment it begins. "If leadership transfer does not complete after about an election timeout", it steps down all the
-same, where the dissertation lets it go on: whoever asked for it has been told that this node leads no more.
+moment it begins: who asks for it sees to it that the tenure's work has stopped. "If leadership transfer does not
+complete after about an election timeout", it steps down all the same, where the dissertation lets it go on: whoever
+asked for it has been told that this node leads no more. Where nobody else has a vote it steps down at once, and may be
+elected again, for another tenure.
 """
 
 from __future__ import annotations
@@ -41,8 +43,6 @@ class Transfers(Reads):
     def _check_wish(self, to: NodeId | None) -> None:
         """Raises WishRefused for a wish that this leader cannot honour."""
         able = self._able()
-        if not able:
-            raise WishRefused("nobody else has a vote, and this node would lead again: take the node out")
         if to is not None and to != self.me and to not in able:
             raise WishRefused(f"node {to} has no vote: ask for one of {able}")
 
@@ -54,8 +54,13 @@ class Transfers(Reads):
         """Begin to give way; a second wish while that goes on changes nothing."""
         if self.role is not Role.LEADING or to == self.me or self._transfer is not None:
             return
+        able = self._able()
+        if not able:
+            self._end_tenure("it was asked to go")
+            self._step_down("it was asked to go, and only it has a vote", now_ns)
+            return
         if to is None:
-            to = max(self._able(), key=lambda peer: (self.peers[peer].match, self.peers[peer].heard_ns, -peer))
+            to = max(able, key=lambda peer: (self.peers[peer].match, self.peers[peer].heard_ns, -peer))
         self._transfer = Transfer(to, now_ns + self.settings.transfer_ns, self.opens_ns)
         self._end_tenure(f"it gives way to node {to}")
 

@@ -65,6 +65,33 @@ class OneBody(Checker):
         return None
 
 
+class OneRuns(Checker):
+    """A body begins only when every other has left, or has run past the instant by which it had to: so that work which
+    stops in time never meets that of the next tenure, not even while it stops.
+    """
+
+    name = "one-runs"
+
+    def __init__(self) -> None:
+        self._running: dict[NodeId, tuple[int, int]] = {}  # by node: the token, and until when it may take
+
+    def see(self, record: trace.Record) -> str | None:
+        match record:
+            case trace.Opened(node=node, token=token):
+                is_new = node not in self._running
+                self._running[node] = (token, record.until_ns)
+                late = [n for n, (_, until_ns) in self._running.items() if n != node and until_ns > record.at_ns]
+                if is_new and late:
+                    return f"the body of node {node} began while that of node {late[0]} was still to stop in time"
+            case trace.Told(node=node, token=token):
+                self._running[node] = (token, record.hard_ns)
+            case trace.Closed() | trace.Crashed() | trace.Gone():
+                self._running.pop(record.node, None)
+            case _:
+                ...
+        return None
+
+
 class BodyTokensGrow(Checker):
     """Each body has a greater token than all before it."""
 
@@ -274,7 +301,7 @@ class BodyWorks(Checker):
 
 
 ALWAYS: dict[str, type[Checker]] = {
-    kind.name: kind for kind in (OneBody, BodyTokensGrow, ToldInTime, OverrunOnce, ReleasedLast, RenewedAlive)
+    kind.name: kind for kind in (OneBody, OneRuns, BodyTokensGrow, ToldInTime, OverrunOnce, ReleasedLast, RenewedAlive)
 }
 """Those that object at the instant of the fault."""
 NAMES = (*ALWAYS, BodyWorks.name)
