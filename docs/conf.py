@@ -1,5 +1,9 @@
 """How Sphinx builds this documentation; warnings are errors (`make docs`, `make check`)."""
 
+from typing import Any
+
+from sphinx.application import Sphinx
+
 from tenure._version import __version__
 
 project = "tenure"
@@ -26,3 +30,14 @@ autodoc_typehints = "signature"
 
 html_theme = "furo"
 html_title = "tenure"
+
+
+def setup(app: Sphinx) -> None:
+    """What Sphinx calls first."""
+    app.connect("doctree-read", _open_in_full)
+
+
+def _open_in_full(_app: Sphinx, doctree: Any) -> None:
+    """A picture is wider than the column of text: a click shows it alone, as Sphinx does where a width is given."""
+    for picture in doctree.findall(lambda node: node.tagname == "image"):
+        picture.setdefault("width", "100%")

@@ -44,3 +44,11 @@ def test_what_pages_include_is_run_here() -> None:
     }
 
     assert included <= set(SCRIPTS)
+
+
+def test_what_a_picture_shows_is_told_in_one_line() -> None:
+    """For a screen reader: MyST joins the lines of such a text without a space."""
+    broken = re.compile(r"!\[[^\]]*\n")
+    pages = (ROOT / "docs").rglob("*.md")
+
+    assert [page.name for page in pages if broken.search(page.read_text(encoding="utf-8"))] == []
