@@ -319,6 +319,16 @@ def test_it_has_colours_in_the_light_and_in_the_dark(page: Page, tmp_path: Path)
     assert (max(dark) < 0x40, many > 20) == (True, True)
 
 
+def test_on_a_narrow_window_the_picture_is_moved_and_not_shrunk(page: Page, tmp_path: Path) -> None:
+    """On a telephone its words keep a size that can be read; the page itself is as wide as the window."""
+    page.command("Emulation.setDeviceMetricsOverride", width=400, height=800, deviceScaleFactor=1, mobile=False)
+    show(page, runs.split(), tmp_path)
+
+    assert page.value("document.querySelector('figure svg').getBoundingClientRect().width") >= 800
+    assert page.value("document.querySelector('figure').clientWidth") < 400
+    assert page.value("document.documentElement.scrollWidth") == 400
+
+
 def test_a_hostile_trace_does_nothing(page: Page, tmp_path: Path) -> None:
     """Whatever a trace says is shown as words: no script of it runs, and nothing is loaded."""
     path = show(page, runs.hostile(), tmp_path)
