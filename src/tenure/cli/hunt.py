@@ -104,9 +104,12 @@ def command(  # noqa: PLR0917  click hands options by name
 ) -> None:
     """Run many seeds until one violates something, shrink that, and print the line that shows it again.
 
-    Ends with 0 if no seed violates anything, else with 1. Try it: tenure hunt --algorithm bully --fault partition
-    --check one-leader --seeds 100
-    """
+    Ends with 0 if no seed violates anything, else with 1.
+
+    \b
+    Try it:
+      tenure hunt --algorithm bully --fault partition --check one-leader --seeds 100
+    """  # noqa: D301  click reads the backspace itself as "do not wrap"
     from tenure.simulator.hunt import hunt
 
     wanted = each_of(algorithms)

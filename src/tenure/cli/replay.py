@@ -36,7 +36,12 @@ def command(  # noqa: PLR0917  click hands options by name
     """Tell what a trace of `tenure simulate --trace FILE` holds, and judge it anew; with --picture, draw it instead.
 
     All of it is judged, whatever is shown. Ends with 0 if nothing is violated, else with 1.
-    """
+
+    \b
+    Try it:
+      tenure simulate --algorithm bully --fault partition --trace run.jsonl
+      tenure replay run.jsonl --from 5s --to 10s
+    """  # noqa: D301  click reads the backspace itself as "do not wrap"
     from tenure import trace
     from tenure.simulator.replay import judge
 

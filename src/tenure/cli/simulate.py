@@ -101,8 +101,10 @@ def command(  # noqa: PLR0917  click hands options by name
 ) -> None:
     """Run one group on virtual time under faults, and judge it. Ends with 0 if nothing is violated, else with 1.
 
-    Try it: tenure simulate --algorithm bully --fault partition --check one-leader --picture run.html
-    """
+    \b
+    Try it:
+      tenure simulate --algorithm bully --fault partition --check one-leader --picture run.html
+    """  # noqa: D301  click reads the backspace itself as "do not wrap"
     from tenure import trace
     from tenure.simulator.run import run, set_up
 
