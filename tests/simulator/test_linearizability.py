@@ -21,9 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.simulator.history import Operation
-from tenure.simulator.linearizability import HistoryError, Outcome, Verdict, check, histories, shortest
+from tenure.simulator.linearizability import HistoryError, Outcome, Verdict, check, histories, search, shortest
 from tenure.simulator.linearizability.part import FAILED, WRITE, Part, changes_nothing
-from tenure.simulator.linearizability.search import Search
+from tenure.simulator.linearizability.search import Search, Spot
 from tests.simulator.executions import broken, execution, fits, is_linearizable, keeps_time
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -58,9 +58,13 @@ def disagreement(cases: int, seed: int, **drawn: Any) -> tuple[list[Operation], 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("drawn", [{}, {"width": 8}, {"unknown": 0.6}, {"unknown": 0.0, "width": 100}], ids=str)
-def test_it_agrees_with_a_judge_that_tries_every_order(seed: int, drawn: dict[str, Any]) -> None:
-    """On four thousand small histories, right ones and wrong ones, half of them with instants that coincide."""
-    assert disagreement(250, seed, **drawn) is None
+@pytest.mark.parametrize("deep", [1_000, 0])
+def test_it_agrees_with_a_judge_that_tries_every_order(seed: int, drawn: dict[str, Any], deep: int) -> None:
+    """On eight thousand small histories, right ones and wrong ones, half of them with instants that coincide; searched
+    as deep as it goes, and level by level.
+    """
+    with patch.multiple(search, DEEP_STEPS=deep, DEEP_STEPS_PER_OPERATION=0):
+        assert disagreement(250, seed, **drawn) is None
 
 
 @KEEP
@@ -202,17 +206,24 @@ def test_what_is_no_history_is_refused(wrong: Operation, said: str) -> None:
 # Limits
 
 
-def hard(count: int) -> list[Operation]:
-    """Concurrent writes and compare-and-sets, and a read of what none of them gives: every order has to be tried."""
-    swaps = [op(number, "cas", number % 3, (number + 1) % 3, at=(0, 10), result=True) for number in range(count)]
-    writes = [op(100 + number, "write", number % 3, at=(0, 10)) for number in range(count)]
-    return [*swaps, *writes, op(200, "read", at=(11, 12), result=99)]
+def hard(values: int) -> list[Operation]:
+    """Concurrent compare-and-sets from each value to each other one, of which each has to be done: every way along them
+    ends where it began, and the read of another value makes that every one is tried.
+    """
+    pairs = [(one, other) for one in range(values) for other in range(values) if one != other]
+    swaps = [op(number, "cas", *pair, at=(2, 10), result=True) for number, pair in enumerate(pairs)]
+    return [op(100, "write", 0, at=(0, 1)), *swaps, op(200, "read", at=(11, 12), result=1)]
+
+
+def circle(values: int) -> list[Operation]:
+    """The same with the value at the end that it has."""
+    return [*hard(values)[:-1], op(200, "read", at=(11, 12), result=0)]
 
 
 @pytest.mark.parametrize(
     ("limit", "said"),
     [
-        ({"limit_steps": 1000}, "the limit of steps was reached in key 'x' (41 operations)"),
+        ({"limit_steps": 1000}, "the limit of steps was reached in key 'x' (22 operations)"),
         ({"limit_memory": 1 << 20}, "the limit of memory"),
         ({"limit_s": 3.0}, "the limit of time"),
     ],
@@ -221,7 +232,7 @@ def hard(count: int) -> list[Operation]:
 def test_each_limit_ends_undecided(limit: dict[str, Any], said: str) -> None:
     """And says which it was, and where. The clock is the test's own: each look at it takes a second."""
     looked = iter(range(10**6))
-    verdict = check(hard(20), clock=lambda: float(next(looked)), **{"limit_s": 1e9} | limit)
+    verdict = check(hard(5), clock=lambda: float(next(looked)), **{"limit_s": 1e9} | limit)
     assert verdict.outcome is UNDECIDED
     assert said in verdict.why
     assert verdict.failure is None
@@ -232,7 +243,7 @@ def test_each_limit_ends_undecided(limit: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize("is_right", [True, False])
 def test_no_limit_ends_in_a_wrong_verdict(steps: int, is_right: bool) -> None:
     """Whatever the limit is, what is said is true or "undecided"; in the end it is decided."""
-    operations = hard(4)[:-1] if is_right else hard(4)
+    operations = circle(3) if is_right else hard(3)
     truth = check(operations).outcome
     assert truth is not UNDECIDED
     outcome = check(operations, limit_steps=steps).outcome
@@ -245,7 +256,7 @@ def test_a_key_that_violates_decides_though_another_is_undecided() -> None:
     """And where nothing is left for the shortest part, a longer one is shown, and said to be one."""
     other = [Operation(1, "y", "write", (number,), None, number * 2, number * 2 + 1) for number in range(100)]
     other.append(Operation(1, "y", "read", (), 3, 900, 901))
-    verdict = check([*hard(60), *other], limit_steps=400)
+    verdict = check([*hard(5), *other], limit_steps=400)
     assert verdict.outcome is VIOLATION
     assert verdict.failure is not None
     assert (verdict.failure.key, verdict.failure.is_smallest) == ("y", False)
@@ -255,7 +266,7 @@ def test_a_key_that_violates_decides_though_another_is_undecided() -> None:
 def test_what_is_remembered_takes_no_more_than_it_is_counted_for() -> None:
     """The limit of memory is one of bytes."""
     limit = 2 << 20
-    operations = hard(20)
+    operations = hard(5)
     tracemalloc.start()
     try:
         verdict = check(operations, limit_memory=limit)
@@ -285,7 +296,8 @@ def no_order_of_clients(whole: Part) -> None:
 
 def unknown_never_happened(whole: Part) -> None:
     """What was not answered is taken for failed."""
-    whole.unknown.clear()
+    for each in (whole.unknown, whole.unknown_want, whole.unknown_give, whole.unknown_after):
+        each.clear()
     NUMBER_EVENTS(whole)
 
 
@@ -324,34 +336,49 @@ def test_the_judge_catches_a_wrong_reading_of_a_history(rule: str, mutant: Calla
 @pytest.mark.parametrize(
     ("rule", "mutant"),
     [
-        ("_key", staticmethod(lambda first, waiting, state: (first, waiting, 0))),
-        ("_key", staticmethod(lambda first, waiting, state: (first, 0, state))),
-        ("_key", staticmethod(lambda first, waiting, state: (0, waiting, state))),
-        ("_unknown_moves", lambda self, first, wanted, *, is_change_wanted: []),
-        (
-            "_unknown_moves",
-            lambda self, first, wanted, *, is_change_wanted: UNKNOWN_MOVES(self, first, wanted, is_change_wanted=False),
-        ),
-        ("_first_of", lambda self, numbers, first: numbers[0]),
-        ("_first_of", lambda self, numbers, first: next((n for n in numbers if not self._taken >> n & 1), None)),
+        ("_key", staticmethod(lambda level, state, exact: (level, 0, exact))),
+        ("_key", staticmethod(lambda level, state, exact: (level, state, 0))),
+        ("_key", staticmethod(lambda level, state, exact: (0, state, exact))),
+        ("_lacks", lambda self, todo, gone, taken: LACKS(self, 0, gone, taken)),
+        ("_lacks", lambda self, todo, gone, taken: LACKS(self, todo, 0, taken)),
+        ("_lacks", lambda self, todo, gone, taken: LACKS(self, todo, gone, 0)),
+        ("_given", lambda self, writes: {*()}),
+        ("_first_of", lambda self, numbers, spot: None),
+        ("_first_of", lambda self, numbers, spot: numbers[0]),
+        ("_first_of", lambda self, numbers, spot: next((n for n in numbers if not spot.taken >> n & 1), None)),
     ],
     ids=[
         "without the value",
         "without who is open",
         "without time",
-        "no unknown",
+        "without who is left",
+        "without who was done",
+        "without the unknown",
         "none for a failed cas",
+        "no unknown",
         "again",
         "too early",
     ],
 )
-def test_the_judge_catches_a_wrong_search(rule: str, mutant: Callable[..., Any]) -> None:
-    """A cache that remembers too little, and unknown operations that are not tried, or done twice."""
-    with patch.object(Search, rule, mutant):
-        assert disagreement(6000, 2, unknown=0.35, width=60) is not None
+@pytest.mark.parametrize("deep", [1_000, 0])
+def test_the_judge_catches_a_wrong_search(rule: str, mutant: Callable[..., Any], deep: int) -> None:
+    """A cache that remembers too little, and unknown operations that are not tried, or done twice; of the search that
+    goes deep, and of the one that goes level by level.
+    """
+    with patch.object(Search, rule, mutant), patch.multiple(search, DEEP_STEPS=deep, DEEP_STEPS_PER_OPERATION=0):
+        assert refusal(3000) or disagreement(6000, 2, unknown=0.35, width=60)
 
 
-UNKNOWN_MOVES: Callable[..., list[int]] = Search._unknown_moves
+def refusal(cases: int) -> list[Operation] | None:
+    """The first of so many histories of what a register did that is refused."""
+    for seed in range(cases):
+        operations = execution(Random(seed), 40, 6, width=60)
+        if check(operations).outcome is not LINEARIZABLE:
+            return operations
+    return None
+
+
+LACKS: Callable[..., int] = Search._lacks
 
 
 def test_keys_that_are_not_parted_are_caught() -> None:
@@ -364,10 +391,10 @@ def test_keys_that_are_not_parted_are_caught() -> None:
 def test_a_limit_that_ends_in_a_verdict_is_caught() -> None:
     """A search that takes its own end for the end of all orders."""
 
-    def ended(self: Search, key: tuple[int, int, int]) -> bool:
-        return len(self._seen) < 3 and IS_NEW(self, key)
+    def ended(self: Search, spot: Spot) -> bool:
+        return len(self._seen) < 3 and IS_NEW(self, spot)
 
-    operations = hard(4)[:-1]
+    operations = circle(3)
     assert check(operations).outcome is LINEARIZABLE
     with patch.object(Search, "_is_new", ended):
         assert check(operations).outcome is VIOLATION
