@@ -1,4 +1,6 @@
-"""Durations as people write them and as the code counts them: seconds outside, whole nanoseconds inside."""
+"""Durations as people write them and as the code counts them: seconds outside, whole nanoseconds inside; and what is
+left of one by another clock.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,8 @@ import re
 from tenure.errors import ConfigurationError
 
 NS_PER_S = 1_000_000_000
+PPM = 1_000_000
+"""Parts per million, in which it is told how far the rate of a clock is off."""
 NEVER_NS = 2**63 - 1
 """The instant that no clock reaches: the deadline of a grant without a lease."""
 
@@ -39,3 +43,12 @@ def seconds(value: float | str) -> float:
 def to_ns(value: float | str) -> int:
     """The same duration in whole nanoseconds."""
     return round(seconds(value) * NS_PER_S)
+
+
+def safe_ns(granted_ns: int, rho_ppm: int) -> int:
+    """What a holder may use by its own clock, from before it asked, of what another one grants by its, from when asked.
+
+    That is `granted * (1 - rho) / (1 + rho)`, rounded down, if both rates are within `1 - rho` and `1 + rho` of true
+    time (C. G. Gray and D. R. Cheriton, "Leases", SOSP 1989, section 3, with a bound on both sides).
+    """
+    return granted_ns * (PPM - rho_ppm) // (PPM + rho_ppm)

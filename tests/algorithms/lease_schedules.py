@@ -31,9 +31,9 @@ from tenure.core.events import (
     Trusted,
     Woke,
 )
+from tenure.durations import PPM
 from tests.algorithms.said import Said
 
-PPM = 1_000_000
 RHO_PPM = 250_000
 SETTINGS = Settings(
     duration_ns=1000,

@@ -9,7 +9,8 @@ import msgspec
 
 from tenure.algorithms.majority_lease import Claim, Granted, Renew
 from tenure.core.events import Left, Message, Received, Reconfigure, Trusted
-from tests.algorithms.lease_schedules import PPM, RHO_PPM, SETTINGS, Schedule
+from tenure.durations import PPM
+from tests.algorithms.lease_schedules import RHO_PPM, SETTINGS, Schedule
 
 
 class Script(Schedule):

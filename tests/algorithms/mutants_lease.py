@@ -20,11 +20,11 @@ from tenure.algorithms.majority_lease.pace import Pace
 from tenure.algorithms.majority_lease.voter import Voter
 from tenure.core.effects import Authorised, Deposed, Effect
 from tenure.core.events import Event
+from tenure.durations import PPM
 from tests.algorithms import lease_schedules
 from tests.algorithms import lease_scripts as scripts
 from tests.algorithms.lease_schedules import Schedule
 
-PPM = 1_000_000
 _handle, _granted, _leave, _claim = (
     MajorityLease.handle,
     MajorityLease._granted,  # noqa: SLF001  a mutant wraps what it mutates

@@ -19,6 +19,7 @@ from tenure.algorithms.paxos_lease import PaxosLease
 from tenure.core.effects import Send
 from tenure.core.elector import Elector
 from tenure.core.events import Asked, Received, Suspected
+from tenure.durations import PPM
 from tests.algorithms.schedules import MS, Schedule
 
 Lease = paxos_lease.Settings
@@ -170,13 +171,13 @@ def rho_left_out(self: paxos_lease.Settings) -> int:
 @property  # type: ignore[misc]  # a mutant is inside
 def only_the_owners_clock(self: paxos_lease.Settings) -> int:
     """The owner's clock may be slow, and no voter's fast."""
-    return self.lease_ns * (paxos_lease.PPM - self.rho_ppm) // paxos_lease.PPM
+    return self.lease_ns * (PPM - self.rho_ppm) // PPM
 
 
 @property  # type: ignore[misc]  # a mutant is inside
 def only_the_voters_clock(self: paxos_lease.Settings) -> int:
     """A voter's clock may be fast, and the owner's not slow."""
-    return self.lease_ns * paxos_lease.PPM // (paxos_lease.PPM + self.rho_ppm)
+    return self.lease_ns * PPM // (PPM + self.rho_ppm)
 
 
 def ballots_forgotten(self: PaxosLease, records: tuple[Any, ...], now_ns: int) -> None:

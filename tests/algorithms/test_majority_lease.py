@@ -26,8 +26,9 @@ from tenure.algorithms.preference import Preference
 from tenure.core.effects import Authorised, Deposed, Persist, Send
 from tenure.core.elector import UnexpectedMessage
 from tenure.core.events import Asked, Left, Persisted, Received, Started, Trusted, Woke
+from tenure.durations import PPM
 from tenure.errors import ConfigurationError
-from tests.algorithms.lease_schedules import KIND, PPM, RHO_PPM, SETTINGS, Schedule
+from tests.algorithms.lease_schedules import KIND, RHO_PPM, SETTINGS, Schedule
 from tests.algorithms.lease_scripts import Script, held_by_1
 
 FIRST = Configuration(0, 0, (1, 2, 3))

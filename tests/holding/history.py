@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from tenure.durations import NEVER_NS
+from tenure.durations import NEVER_NS, PPM
 from tenure.errors import Reason
 from tenure.holding import effects, events, notices
-from tenure.holding.budget import PPM, Budget
+from tenure.holding.budget import Budget
 from tenure.holding.events import Granted, Verdict
 from tests.holding.candidate import Session, Step
 

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from tenure.durations import NEVER_NS
+from tenure.durations import NEVER_NS, PPM
 from tenure.errors import Reason
 from tenure.holding import effects
 from tenure.holding.attempts import Attempts
-from tenure.holding.budget import PPM, Budget
+from tenure.holding.budget import Budget
 from tenure.holding.ending import Ending
 from tenure.holding.events import Failed, Granted, Transfer, Verdict, Wish
 from tenure.holding.holder import Holder

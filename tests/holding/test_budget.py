@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenure.durations import NEVER_NS
+from tenure.durations import NEVER_NS, PPM
 from tenure.errors import ConfigurationError
-from tenure.holding.budget import PPM, Budget
+from tenure.holding.budget import Budget
 from tests.holding.stage import BUDGET, S
 from tests.holding.world import DriftingClock
 

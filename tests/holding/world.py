@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from tenure.holding.budget import PPM
+from tenure.durations import PPM
 
 T = TypeVar("T")
 

@@ -39,9 +39,8 @@ from tenure.core.ballots import Balloting, BallotSettings, Role
 from tenure.core.effects import Authorised, Deposed, Send
 from tenure.core.events import Message, NodeId, Record
 from tenure.core.model import Crashes, FaultModel, Guarantee, Links, Synchrony
-from tenure.durations import NEVER_NS
+from tenure.durations import NEVER_NS, PPM, safe_ns
 
-PPM = 1_000_000
 Owner = tuple[NodeId, int]
 """A node, and the number of its life."""
 
@@ -59,7 +58,7 @@ class Settings(BallotSettings, frozen=True, kw_only=True):
     @property
     def tenure_ns(self) -> int:
         """How long the owner counts on what was lent for `lease_ns`: one clock may be slow, the other fast."""
-        return self.lease_ns * (PPM - self.rho_ppm) // (PPM + self.rho_ppm)
+        return safe_ns(self.lease_ns, self.rho_ppm)
 
     def __post_init__(self) -> None:
         super().__post_init__()

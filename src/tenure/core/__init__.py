@@ -5,6 +5,7 @@ effects    what comes out of it
 elector    the contract of an elector, and the duties of whoever drives one
 composed   an elector around another
 model      what an algorithm assumes about the world, as data
+ballots    what electors by numbered ballots have in common
 quorum     votes: pending, won or lost, counted by voter
 codec      messages and records as bytes: versioned, limited in size
 """

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.durations import NEVER_NS, NS_PER_S
+from tenure.durations import NEVER_NS, NS_PER_S, PPM, safe_ns
 from tenure.errors import ConfigurationError
 
-PPM = 1_000_000
 SHORTEST_NS = 1_000
 """What a shorter lease is divided into would be no whole nanoseconds any more."""
 
@@ -79,7 +78,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
                 rho_ppm=rho_ppm,
             ).checked()
         lease_ns = round(lease_s * NS_PER_S)
-        usable_ns = _usable(lease_ns, rho_ppm)
+        usable_ns = safe_ns(lease_ns, rho_ppm)
         if usable_ns < SHORTEST_NS:
             raise ConfigurationError(f"nobody can renew a lease of {_s(lease_ns)} in time; give one such as lease=15")
         grace_ns = usable_ns // 4 if grace_ns is None else grace_ns
@@ -119,11 +118,11 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
     def fits(self, lease_ns: int) -> bool:
         """Whether a lease of this length has room for everything it must have room for."""
-        return self.renew_every_ns > 0 and self.needed_ns() <= _usable(lease_ns, self.rho_ppm)
+        return self.renew_every_ns > 0 and self.needed_ns() <= safe_ns(lease_ns, self.rho_ppm)
 
     def explain(self, lease_ns: int) -> str:
         """The comparison that `fits` makes, in numbers and in words."""
-        usable_ns, needed_ns = _usable(lease_ns, self.rho_ppm), self.needed_ns()
+        usable_ns, needed_ns = safe_ns(lease_ns, self.rho_ppm), self.needed_ns()
         return (
             f"renew_every {_s(self.renew_every_ns)} + {self.attempts} attempts x (call_timeout "
             f"{_s(self.call_timeout_ns)} + backoff {_s(self.backoff_ns)}) + grace {_s(self.grace_ns)} + margin "
@@ -136,11 +135,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
         """The instant after which nobody may act on a grant asked for at `sent_ns`; NEVER_NS without a lease."""
         if lease_ns is None:
             return NEVER_NS
-        return sent_ns + _usable(lease_ns, self.rho_ppm) - self.margin_ns
-
-
-def _usable(lease_ns: int, rho_ppm: int) -> int:
-    return lease_ns * (PPM - rho_ppm) // (PPM + rho_ppm)
+        return sent_ns + safe_ns(lease_ns, self.rho_ppm) - self.margin_ns
 
 
 def _s(ns: int) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from tenure.durations import NEVER_NS
-
-PPM = 1_000_000
+from tenure.durations import NEVER_NS, PPM
 
 
 class NodeClock:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from tenure.core.events import NodeId
-from tenure.durations import NS_PER_S
+from tenure.durations import NS_PER_S, PPM, safe_ns
 
-PPM = 1_000_000
 RENEWALS = 3
 """So many fit into a lease: two may be lost in a row."""
 
@@ -63,4 +62,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def usable_ns(self) -> int:
         """How long a lease lasts for the holder, on its clock, from when it asked."""
-        return self.duration_ns * (PPM - self.rho_ppm) // (PPM + self.rho_ppm) - self.margin_ns
+        return safe_ns(self.duration_ns, self.rho_ppm) - self.margin_ns

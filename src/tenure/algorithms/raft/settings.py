@@ -6,9 +6,8 @@ import msgspec
 
 from tenure.algorithms.raft.tuning import Timing, Tuning
 from tenure.core.events import NodeId
-from tenure.durations import NS_PER_S
+from tenure.durations import NS_PER_S, PPM, safe_ns
 
-PPM = 1_000_000
 MS = NS_PER_S // 1000
 
 
@@ -108,7 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def usable_ns(self, granted_ns: int) -> int:
         """Of what a voter grants by its clock from receipt: what the leader may use by its own from sending."""
-        return granted_ns * (PPM - self.rho_ppm) // (PPM + self.rho_ppm)
+        return safe_ns(granted_ns, self.rho_ppm)
 
     def outlasting_ns(self, left_ns: int) -> int:
         """How long to wait by one clock until so much has passed by another."""

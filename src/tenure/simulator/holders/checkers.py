@@ -7,9 +7,8 @@ from collections.abc import Iterable
 
 from tenure import trace
 from tenure.core.events import NodeId
-from tenure.durations import NS_PER_S
+from tenure.durations import NS_PER_S, PPM
 from tenure.simulator.checkers import Checker
-from tenure.simulator.clock import PPM
 from tenure.simulator.tenures import Tenures
 
 ROUNDING_NS = 2
