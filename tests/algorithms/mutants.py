@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 from tenure.algorithms import ring
 from tenure.algorithms.bully import Bully, Role
 from tenure.algorithms.ring import Ring
 from tenure.durations import NEVER_NS
+from tests.mutation import applied, name_of
 
 _elect, _told = Bully._elect, Bully._told  # noqa: SLF001 -- a mutant wraps what it mutates
 _token = Ring._token  # noqa: SLF001 -- the same
@@ -32,14 +30,7 @@ class Mutant(NamedTuple):
 
     @property
     def name(self) -> str:
-        return str(self.instead.__name__)
-
-
-@contextmanager
-def applied(mutant: Mutant) -> Iterator[None]:
-    """The product with this mutation, for a while."""
-    with patch.object(mutant.owner, mutant.attribute, mutant.instead):
-        yield
+        return name_of(self)
 
 
 def leads_after_one_message_without_waiting(self: Bully, now_ns: int) -> None:

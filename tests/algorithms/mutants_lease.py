@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -24,6 +23,7 @@ from tenure.durations import PPM
 from tests.algorithms import lease_schedules
 from tests.algorithms import lease_scripts as scripts
 from tests.algorithms.lease_schedules import Schedule
+from tests.mutation import applied, name_of
 
 _handle, _granted, _leave, _claim = (
     MajorityLease.handle,
@@ -49,14 +49,7 @@ class Mutant(NamedTuple):
 
     @property
     def name(self) -> str:
-        return str(getattr(self.instead, "fget", self.instead).__name__)
-
-
-@contextmanager
-def applied(mutant: Mutant) -> Iterator[None]:
-    """The product with this mutation, for a while."""
-    with patch.object(mutant.owner, mutant.attribute, mutant.instead):
-        yield
+        return name_of(self)
 
 
 # The voter

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import msgspec
 
@@ -21,6 +19,7 @@ from tenure.core.elector import Elector
 from tenure.core.events import Asked, Received, Suspected
 from tenure.durations import PPM
 from tests.algorithms.schedules import MS, Schedule
+from tests.mutation import applied, name_of
 
 Lease = paxos_lease.Settings
 LEASE = Lease(lease_ns=5_000 * MS, renew_ns=1_000 * MS)
@@ -43,14 +42,7 @@ class Mutant(NamedTuple):
 
     @property
     def name(self) -> str:
-        return str(getattr(self.instead, "fget", self.instead).__name__)
-
-
-@contextmanager
-def applied(mutant: Mutant) -> Iterator[None]:
-    """The product with this mutation, for a while."""
-    with patch.object(mutant.owner, mutant.attribute, mutant.instead):
-        yield
+        return name_of(self)
 
 
 def violations(mutant: Mutant, schedule: int | Callable[[Schedule], None]) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 from tenure.algorithms.split_brain import KeepMajority, SplitBrain, sides
 from tenure.core.effects import Recognised, Side
+from tests import mutation
 from tests.algorithms import divided, test_sides
 
 _become = SplitBrain._become  # noqa: SLF001  a mutant wraps what it mutates
@@ -28,7 +28,7 @@ def applied(mutant: Mutant) -> Iterator[None]:
     """The product with this mutation, for a while; runs are made anew."""
     divided.divided.cache_clear()
     try:
-        with patch.object(mutant.owner, mutant.attribute, mutant.instead):
+        with mutation.applied(mutant):
             yield
     finally:
         divided.divided.cache_clear()

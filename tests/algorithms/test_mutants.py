@@ -6,8 +6,9 @@ import pytest
 
 from tenure.simulator import checkers, simulate
 from tests.algorithms.group import Group
-from tests.algorithms.mutants import MUTANTS, Mutant, applied
+from tests.algorithms.mutants import MUTANTS, Mutant
 from tests.algorithms.storms import STORMS, violated
+from tests.mutation import applied
 
 ROW = [pytest.param(m, id=f"{m.storm}: {m.name} -> {m.checker} -> seed {m.seed}") for m in MUTANTS]
 

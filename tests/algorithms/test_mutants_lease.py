@@ -9,7 +9,8 @@ import pytest
 from tenure.core.events import Trusted
 from tests.algorithms.lease_schedules import Schedule
 from tests.algorithms.lease_scripts import SCRIPTS
-from tests.algorithms.mutants_lease import MUTANTS, Mutant, applied, violations
+from tests.algorithms.mutants_lease import MUTANTS, Mutant, violations
+from tests.mutation import applied
 
 
 def shown(mutant: Mutant) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tenure.simulator import simulate
-from tests.algorithms.mutants_paxos import MUTANTS, Mutant, applied, violations
+from tests.algorithms.mutants_paxos import MUTANTS, Mutant, violations
+from tests.mutation import applied
 
 ROW = [
     pytest.param(m, id=f"{m.kind.name}: {m.name} -> {m.checker} -> {getattr(m.schedule, '__name__', m.schedule)}")

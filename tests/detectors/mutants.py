@@ -14,6 +14,7 @@ from tenure.detectors.phi import Phi
 from tenure.detectors.watched import Heartbeat, Watched, WatchedByPhi
 from tenure.durations import NEVER_NS
 from tests.detectors import test_detectors, test_phi, test_watched
+from tests.mutation import name_of
 
 Rhythm = phi._Rhythm  # noqa: SLF001 -- a mutant replaces a rule where it stands
 _add, _hear, _handle = Rhythm.add, Watched._hear, Watched.handle  # noqa: SLF001 -- a mutant wraps what it mutates
@@ -30,7 +31,7 @@ class Mutant(NamedTuple):
 
     @property
     def name(self) -> str:
-        return str(getattr(self.instead, "fget", self.instead).__name__)
+        return name_of(self)
 
     @property
     def kind(self) -> type[Watched]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from unittest.mock import patch
-
 import pytest
 
 from tenure.core.events import Started, Suspected
 from tests.detectors.mutants import MUTANTS, Mutant
 from tests.detectors.probe import MS, Scene
+from tests.mutation import applied
 
 every_mutant = pytest.mark.parametrize(
     "mutant", [pytest.param(mutant, id=f"{mutant.name} -> {mutant.test.__name__}") for mutant in MUTANTS]
@@ -18,7 +17,7 @@ every_mutant = pytest.mark.parametrize(
 @every_mutant
 def test_a_mutant_fails_its_test(mutant: Mutant) -> None:
     """By an assertion of that test, and not by breaking down."""
-    with patch.object(mutant.owner, mutant.attribute, mutant.instead), pytest.raises(AssertionError):
+    with applied(mutant), pytest.raises(AssertionError):
         mutant.test(**mutant.arguments)
 
 
@@ -31,7 +30,7 @@ def test_the_test_passes_with_the_rule(mutant: Mutant) -> None:
 @every_mutant
 def test_a_mutant_still_passes_the_happy_path(mutant: Mutant) -> None:
     """Two peers are heard for a while, then one falls silent and is suspected in two seconds: nobody would notice."""
-    with patch.object(mutant.owner, mutant.attribute, mutant.instead):
+    with applied(mutant):
         scene = Scene(mutant.kind)
         scene.give(Started())
         scene.all_beat(2, 3, times=20)

@@ -8,8 +8,6 @@ changed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -23,6 +21,7 @@ from tenure.holding.events import Failed, Granted, Transfer, Verdict, Wish
 from tenure.holding.holder import Holder
 from tenure.holding.lease import Lease
 from tenure.holding.phases import Phase
+from tests.mutation import applied, name_of
 
 
 class Mutant(NamedTuple):
@@ -38,14 +37,7 @@ class Mutant(NamedTuple):
 
     @property
     def name(self) -> str:
-        return str(getattr(self.instead, "fget", self.instead).__name__)
-
-
-@contextmanager
-def applied(mutant: Mutant) -> Iterator[None]:
-    """The product with this mutation, for a while."""
-    with patch.object(mutant.owner, mutant.attribute, mutant.instead):
-        yield
+        return name_of(self)
 
 
 # Rule 1

@@ -11,9 +11,10 @@ import pytest
 
 from tenure.holding import effects, events
 from tests.holding.checkers import CHECKERS, Judged, judge
-from tests.holding.mutants import MUTANTS, Mutant, applied
+from tests.holding.mutants import MUTANTS, Mutant
 from tests.holding.stage import T0, S, Stage, kinds
 from tests.holding.virtual import simulate
+from tests.mutation import applied
 
 ROW = [pytest.param(m, id=f"rule {m.rule}: {m.name} -> {m.checker} -> seed {m.seed}") for m in MUTANTS]
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tenure.simulator import Run, simulate
 from tenure.simulator.scenario import parse_script
 from tests.holding import mutants as law
+from tests.mutation import applied
 
 SCRIPT = """
 algorithm bully+lease
@@ -82,7 +83,7 @@ def violated(seed: int) -> set[str]:
 def main() -> None:
     """Print for each mutant the first seed in which its checker sees it, beside the recorded one."""
     for row in CAUGHT:
-        with law.applied(named(row.mutant)):
+        with applied(named(row.mutant)):
             found = next((seed for seed in range(MOST_SEEDS) if row.checker in violated(seed)), None)
         sys.stdout.write(f"{row.mutant} -> {row.checker} -> {found} (recorded: {row.seed})\n")
 

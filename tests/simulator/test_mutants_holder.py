@@ -10,6 +10,7 @@ from functools import cache
 import pytest
 
 from tests.holding import mutants as law
+from tests.mutation import applied
 from tests.simulator.mutants_holder import CAUGHT, DEADLINES, UNSEEN, Row, named, violated
 
 ROWS = [pytest.param(row, id=f"{row.mutant} -> {row.checker} -> seed {row.seed}") for row in CAUGHT]
@@ -19,7 +20,7 @@ clean = cache(violated)
 @pytest.mark.parametrize("row", ROWS)
 def test_a_mutant_is_caught_by_its_checker(row: Row) -> None:
     """Without the rule the recorded run violates the named property, and with it the run is clean."""
-    with law.applied(named(row.mutant)):
+    with applied(named(row.mutant)):
         assert row.checker in violated(row.seed)
     assert clean(row.seed) == set()
 
@@ -27,7 +28,7 @@ def test_a_mutant_is_caught_by_its_checker(row: Row) -> None:
 @pytest.mark.parametrize("name", UNSEEN)
 def test_an_unseen_mutant_shows_nothing_here(name: str) -> None:
     """What is said to be invisible over an elector is: should that change, it belongs into the table."""
-    with law.applied(named(name)):
+    with applied(named(name)):
         assert [seed for seed in range(10) if violated(seed)] == []
 
 

@@ -17,7 +17,8 @@ from tenure.simulator.hunt import Job, hunt
 from tenure.simulator.plan import Plan
 from tenure.simulator.scenario import parse_script
 from tenure.simulator.shrink import objection, shrink
-from tests.algorithms.mutants import MUTANTS, Mutant, applied
+from tests.algorithms.mutants import MUTANTS, Mutant
+from tests.mutation import applied
 
 DIVIDED = Job("bully", faults=("partition", "crash", "loss", "ask"), check=("one-leader",))
 """Most seeds violate this, with some forty strokes."""
