@@ -23,20 +23,20 @@ STROKES = {
     41: "heal",
     51: "pause 5 for 4s",
 }
-EXPECTED: tuple[tuple[int, str, tuple[NodeId, ...]], ...] = (
-    (10, "leader", (5,)),
-    (20, "leader", (4,)),
-    (30, "leader", (5,)),
-    (40, "leaders", (2, 5)),
-    (50, "leader", (5,)),
-    (54, "leaders", (4, 5)),
-    (60, "leader", (5,)),
+EXPECTED = (
+    Expectation(10 * S, "leader", (5,)),
+    Expectation(20 * S, "leader", (4,)),
+    Expectation(30 * S, "leader", (5,)),
+    Expectation(40 * S, "leaders", (2, 5)),
+    Expectation(50 * S, "leader", (5,)),
+    Expectation(54 * S, "leaders", (4, 5)),
+    Expectation(60 * S, "leader", (5,)),
 )
 SCENARIO = Scenario(
     algorithm="bully",
     until_ns=61 * S,
     strokes=tuple(Stroke(at_s * S, parse(words)) for at_s, words in STROKES.items()),
-    expectations=tuple(Expectation(at_s * S, what, nodes) for at_s, what, nodes in EXPECTED),
+    expectations=EXPECTED,
 )
 
 

@@ -275,7 +275,7 @@ def checked(kinds: Iterable[str]) -> tuple[str, ...]:
 
 
 def draw(
-    kind: type[Elector], nodes: Sequence[NodeId], seed: int, until_ns: int, kinds: Sequence[str] | None = None
+    kind: type[Elector], nodes: Sequence[NodeId], seed: int, until_ns: int, kinds: Iterable[str] | None = None
 ) -> Plan:
     """What this seed lets happen until two thirds of the run; the last third is calm. `kinds` None: the model's own."""
     chance = Random(f"{seed}/plan")

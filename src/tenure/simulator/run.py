@@ -8,6 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
+from typing import assert_never
 
 import msgspec
 
@@ -174,7 +175,7 @@ def set_up(
         raise ConfigurationError("until is 0, so that nothing would happen; give seconds such as until=60")
     if faults is not None and is_told:
         raise ConfigurationError("a scenario says what goes wrong; give it, or kinds of faults, and not both")
-    drawn = _said(scenario, numbers, until_ns) if is_told else plan.draw(kind, numbers, seed, until_ns, _names(faults))
+    drawn = _said(scenario, numbers, until_ns) if is_told else plan.draw(kind, numbers, seed, until_ns, faults)
     return Setup(
         kind=kind,
         nodes=numbers,
@@ -232,10 +233,6 @@ def _said(scenario: Scenario, nodes: Sequence[NodeId], until_ns: int) -> Plan:
         if scenario.healed_ns >= until_ns:
             raise ConfigurationError("the nodes are to converge after the end of the run; let it run for longer")
     return Plan(scenario.strokes, scenario.healed_ns, scenario.converging)
-
-
-def _names(faults: Iterable[str] | None) -> Sequence[str] | None:
-    return None if faults is None else tuple(faults)
 
 
 class _Judge:
@@ -381,8 +378,10 @@ def _expect(what: tuple[World, _Judge, Expectation]) -> None:
             is_so = len(leading) == 1 and set(recognised.values()) == set(leading)
         case "holder":
             is_so = holding == expected.nodes
-        case _:
+        case "no holder":
             is_so = not holding
+        case _:
+            assert_never(expected.what)
     if not is_so:
         found = f"each recognises {recognised}; who holds: {list(holding)}"
         judge.object("expectation", world.now_ns, f"expected {expected}; {found}")

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -30,13 +30,14 @@ from tenure.errors import ConfigurationError
 from tenure.simulator.faults import MOST_SHOWN, NUMBER, Join, Stroke, duration, nodes_of, parse
 
 LIMIT_LINES = 100_000
+What = Literal["leader", "leaders", "no leader", "one leader", "holder", "no holder"]
 
 
 class Expectation(NamedTuple):
-    """What must be so at a true instant: `what` is one of the module's head, with its nodes."""
+    """What must be so at a true instant, as the head of this file says."""
 
     at_ns: int
-    what: str
+    what: What
     nodes: tuple[NodeId, ...] = ()
 
     def __str__(self) -> str:
@@ -188,6 +189,6 @@ def _timed(rest: str, strokes: list[Stroke], expectations: list[Expectation]) ->
             f"{words[:MOST_SHOWN]!r} is no expectation; write one of: expect leader N, leaders N N, no leader, "
             "holder N, no holder, one leader"
         )
-    what = match[1] or match[3] or match[5]
+    what: Any = match[1] or match[3] or match[5]  # one of What: nothing else is matched
     nodes = tuple(int(word) for word in (match[2] or match[4] or "").split())
     expectations.append(Expectation(at_ns, what, nodes))
