@@ -23,7 +23,7 @@ from tenure.render.spacetime.scene import LEFT, RIGHT, TOP, Scene, scene
 from tenure.render.spacetime.spans import Together
 from tenure.render.spacetime.states import Situation, states
 from tenure.render.spacetime.svg import LAYERS, MOST_TICKS, TICK_WIDTH, WIDTH, draw, root_of
-from tenure.render.spacetime.words import MOST_STRETCHES, Instants, Narrator, clean, duration, listing
+from tenure.render.spacetime.words import MOST_STRETCHES, Instants, Narrator, clean, stretches
 from tenure.trace import Arrived, Dropped, Sent, Trace
 
 MOST_STEPS = 10_000
@@ -39,11 +39,11 @@ def html(trace: Trace, *, from_ns: int | None = None, to_ns: int | None = None, 
     Raises ConfigurationError as `svg` does.
     """
     picture = scene(trace, from_ns, to_ns)
-    steps = _steps(trace, picture)
+    instants = Instants(end_of(trace))
+    steps = _steps(trace, picture, instants)
     root = root_of(picture, width)
     script, look = resource("page.js"), resource("page.css")
     styles = f"style-src {_digest(look)} {_digest(style(root))}"
-    instants = Instants(end_of(trace))
     again = clean(trace.head.again, 1000)
     fill = {
         "POLICY": f"default-src 'none'; script-src {_digest(script)}; {styles}; base-uri 'none'; form-action 'none'",
@@ -57,7 +57,7 @@ def html(trace: Trace, *, from_ns: int | None = None, to_ns: int | None = None, 
         "STEPS": "\n".join(_rows(trace, steps, instants)),
         "TRACKS": _track("Who believes that it leads", picture.run.leading, instants)
         + _track("Who may act", picture.run.acting, instants),
-        "DATA": _data(trace, picture, steps, width),
+        "DATA": _data(trace, picture, steps, width, instants),
         "SKIP": _skip(picture),
         "SCRIPT": script,
     }
@@ -83,7 +83,7 @@ def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _steps(trace: Trace, picture: Scene) -> list[int]:
+def _steps(trace: Trace, picture: Scene, instants: Instants) -> list[int]:
     """The places in the trace of the records that the page goes through: all in the window but messages that are not
     drawn. Says in the picture's notes if they are too many.
     """
@@ -96,10 +96,8 @@ def _steps(trace: Trace, picture: Scene) -> list[int]:
         if isinstance(record, Sent | Arrived | Dropped) and record.id in ids:
             continue
         if len(steps) == MOST_STEPS:
-            until = Instants(end_of(trace))(record.at_ns)
-            picture.notes.append(
-                f"The steps end at {until}: a page goes through {MOST_STEPS} records at most. Choose another window."
-            )
+            end = f"The steps end at {instants(record.at_ns)}"
+            picture.notes.append(f"{end}: a page goes through {MOST_STEPS} records at most. Choose another window.")
             break
         steps.append(place)
     return steps
@@ -119,16 +117,7 @@ def _track(name: str, track: Sequence[Together], instants: Instants) -> str:
     """A table of who did it when; "" where nothing is known."""
     if not track:
         return ""
-    rows = []
-    for span in track[:MOST_STRETCHES]:
-        who = listing(span.nodes) if span.nodes else "nobody"
-        cells = (
-            instants(span.from_ns),
-            instants(span.to_ns),
-            duration(span.to_ns - span.from_ns),
-            who + (", at once" if len(span.nodes) > 1 else ""),
-        )
-        rows.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
+    rows = [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>" for cells in stretches(track, instants)]
     if len(track) > MOST_STRETCHES:
         rows.append(f'<tr><td colspan="4">and {len(track) - MOST_STRETCHES} more</td></tr>')
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("from", "to", "for", "who"))
@@ -137,7 +126,7 @@ def _track(name: str, track: Sequence[Together], instants: Instants) -> str:
     return f"<section>\n<h2>{name}</h2>\n{region}\n</section>\n"
 
 
-def _data(trace: Trace, picture: Scene, steps: Sequence[int], width: int) -> str:
+def _data(trace: Trace, picture: Scene, steps: Sequence[int], width: int, instants: Instants) -> str:
     """What the script draws and tells, as JSON that cannot end its element."""
     place_of = {place: number for number, place in enumerate(steps)}
     items = []
@@ -145,7 +134,6 @@ def _data(trace: Trace, picture: Scene, steps: Sequence[int], width: int) -> str
         plain = msgspec.to_builtins(item)
         plain["steps"] = [place_of[step] for step in item.steps if step in place_of]
         items.append(plain)
-    instants = Instants(end_of(trace))
     data = {
         "root": root_of(picture, width),
         "from": picture.run.from_ns,

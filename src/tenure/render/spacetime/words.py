@@ -296,15 +296,20 @@ def text(trace: Trace, *, from_ns: int | None = None, to_ns: int | None = None) 
         yield from table("who may act", run.acting, instants)
 
 
+def stretches(track: Sequence[Together], instants: Instants) -> Iterator[tuple[str, str, str, str]]:
+    """The first MOST_STRETCHES of a track: each from when, until when, for how long, and who."""
+    for span in track[:MOST_STRETCHES]:
+        who = listing(span.nodes) if span.nodes else "nobody"
+        at_once = ", at once" if len(span.nodes) > 1 else ""
+        yield instants(span.from_ns), instants(span.to_ns), duration(span.to_ns - span.from_ns), who + at_once
+
+
 def table(name: str, track: Sequence[Together], instants: Instants) -> Iterator[str]:
     """A track as a table."""
     width = instants.width
     yield ""
     yield f"{'from':>{width}}  {'to':>{width}}  {'for':>8}  {name}"
-    for span in track[:MOST_STRETCHES]:
-        who = listing(span.nodes) if span.nodes else "nobody"
-        at_once = ", at once" if len(span.nodes) > 1 else ""
-        length = duration(span.to_ns - span.from_ns)
-        yield f"{instants(span.from_ns):>{width}}  {instants(span.to_ns):>{width}}  {length:>8}  {who}{at_once}"
+    for first, last, length, who in stretches(track, instants):
+        yield f"{first:>{width}}  {last:>{width}}  {length:>8}  {who}"
     if len(track) > MOST_STRETCHES:
         yield f"and {len(track) - MOST_STRETCHES} more"
