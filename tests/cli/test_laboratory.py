@@ -78,7 +78,7 @@ def test_json_tells_what_the_table_tells(run: Any) -> None:
     assert told["algorithm"] == "bully+heartbeat"
     assert told["beyond"] == ["partition"]
     assert 0 < told["two_leaders_s"] < told["until_s"] == 20
-    assert {one["name"] for one in told["fired"] if one["what"] == "fault"} == {"Partition", "Heal"}
+    assert {one["name"] for one in told["fired"] if one["what"] == "fault"} == {"partition", "heal"}
     assert told["violations"][0]["checker"] == "one-leader"
     assert told["again"].startswith("tenure simulate --algorithm bully")
 
@@ -189,7 +189,7 @@ def test_a_clean_hunt_tells_what_fired(run: Any) -> None:
     """Each fault and each role with its count, and what never fired."""
     done = run("hunt", "--algorithm", "ring", "--seeds", "3", "--until", "2s", "--fault", "crash", "--fault", "loss")
     assert (done.code, done.err) == (Exit.DONE, "")
-    assert re.search(r"^fault +Crash +\d+$", done.out, re.MULTILINE)
+    assert re.search(r"^fault +crash +\d+$", done.out, re.MULTILINE)
     assert re.search(r"^role +to leading +\d+$", done.out, re.MULTILINE)
     assert re.search(r"^role +to gone +0: never$", done.out, re.MULTILINE)
     assert list(Path().iterdir()) == []

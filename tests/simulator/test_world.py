@@ -18,10 +18,10 @@ from tenure.errors import ConfigurationError
 from tenure.simulator import world as world_module
 from tenure.simulator.faults import LyingDisk
 from tenure.simulator.network import MS
+from tenure.simulator.node import RanAway
 from tenure.simulator.plan import KINDS, draw
 from tenure.simulator.run import Setup, run
 from tenure.simulator.surroundings import Surroundings
-from tenure.simulator.world import RanAway
 from tests.simulator.probe import Also, InOrder, Kept, Note, Probe, S, Scene, Script
 
 STORM = tuple(kind for kind in KINDS if kind != "lying-disk")

@@ -107,6 +107,7 @@ def command(  # noqa: PLR0917  click hands options by name
     """  # noqa: D301  click reads the backspace itself as "do not wrap"
     from tenure import trace
     from tenure.simulator.run import run, set_up
+    from tenure.simulator.scenario import refuse_what_cannot_happen
 
     if algorithm == ALL:
         raise click.UsageError(f"{ALL} is for `tenure hunt` and `compare`; give one algorithm")
@@ -125,6 +126,8 @@ def command(  # noqa: PLR0917  click hands options by name
         check=checks or None,
         again=_again(script),
     )
+    if scenario is not None:
+        refuse_what_cannot_happen(scenario, setup.nodes, setup.until_ns, name=str(script))
     done = run(setup, keeps_trace=bool(trace_file or pictures))
     if done.trace is not None:
         if trace_file is not None:

@@ -62,7 +62,8 @@ class Composed(Elector):
     def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random) -> None:
         super().__init__(me, members, chance)
         make: Any = self.inner_kind  # the settings are each algorithm's own
-        self.inner: Elector = make(me, self.members, chance, self.inner_settings)
+        own = () if self.inner_settings is None else (self.inner_settings,)  # not every algorithm has any
+        self.inner: Elector = make(me, self.members, chance, *own)
         self._written = 0  # records of both so far, in this life
         self._durable = 0
         self._inner_numbers = deque[tuple[int, int]]()  # (ours, the inner one's) of its records that are not durable

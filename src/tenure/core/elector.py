@@ -43,7 +43,7 @@ class Elector(ABC):
     """One node's part in an election algorithm. Subclasses are pure: see the head of this file.
 
     `me` is this node, `members` are all as far as it is known (itself or not), `chance` is the node's own. A subclass
-    takes these three first, and its settings, all with defaults, behind them.
+    takes these three first, and its settings, if it has any, with defaults, behind them.
     """
 
     name: ClassVar[str]
@@ -60,7 +60,8 @@ class Elector(ABC):
     wake_ns: int
     """When it next has something to do by itself; NEVER_NS for nothing."""
     role: str
-    """What it is now, in the algorithm's own word, for pictures and tables; nothing is decided by it."""
+    """What it is now, in the algorithm's own word, for pictures and tables: NEW until it was given Started, and never
+    after that."""
     leader: NodeId | None
     """Whom it recognises."""
     term: int

@@ -20,6 +20,7 @@ raft_checkers                what must hold inside nodes of Raft
 clients, history             who asks a group that serves | what they were told
 linearizability              whether one machine could have told them that
 holders    the law of holding a tenure, on each node of a group that gives authority
+given      what a caller gave, checked before anything runs
 run        one run from its setup to its judgement
 tally      what came of many runs, and what never fired in them
 hunt       many seeds on any executor, until one violates something
@@ -32,13 +33,14 @@ workers    processes that do all this on all cores
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
 
 from tenure.core.elector import Elector
 from tenure.core.events import NodeId
 from tenure.simulator.checkers import Violation
 from tenure.simulator.run import Run, run, set_up
-from tenure.simulator.scenario import Scenario
+from tenure.simulator.scenario import Scenario, refuse_what_cannot_happen
 from tenure.simulator.surroundings import Surroundings
 
 __all__ = ["Run", "Scenario", "Surroundings", "Violation", "simulate"]
@@ -67,7 +69,8 @@ def simulate(
     `faults` names kinds of `tenure.simulator.plan.KINDS`; None are those inside the algorithm's fault model, () is a
     calm run. A `scenario` takes their place. `check` names checkers; None are those of the algorithm's guarantees.
     With `holders` each node of an algorithm that gives authority has a holder of tenures with a body that works.
-    Without `trace` no pictures can be made, and memory is bounded. Raises ConfigurationError.
+    Without `trace` no pictures can be made, and memory is bounded. An elector that raises, or does what no driver can
+    carry out, is no error of this call: it violates "no-exception". Raises ConfigurationError.
     """
     setup = set_up(
         algorithm,
@@ -81,5 +84,19 @@ def simulate(
         surroundings=surroundings,
         check=check,
         holders=holders,
+        again=_again(locals()),
     )
+    if scenario is not None:
+        refuse_what_cannot_happen(scenario, setup.nodes, setup.until_ns)
     return run(setup, keeps_trace=trace)
+
+
+def _again(arguments: Mapping[str, object]) -> str:
+    """The call that runs it again: every argument that is not what it would be without."""
+    defaults = {name: one.default for name, one in inspect.signature(simulate).parameters.items()}
+    words = [
+        f"{name}={value.__name__ if isinstance(value, type) else repr(value)}"
+        for name, value in arguments.items()
+        if name != "trace" and repr(value) != repr(defaults[name])
+    ]
+    return f"simulate({', '.join(words)})"

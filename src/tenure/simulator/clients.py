@@ -8,6 +8,7 @@ lost, but no partition between nodes is one between them and clients.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
@@ -41,10 +42,21 @@ MOST_UNSERVED_NS = 6 * NS_PER_S
 """All time-outs of one client in a row, each with another node; there are three."""
 
 
-def settings(seed: int, voters: tuple[NodeId, ...]) -> Settings:
-    """With snapshots, pieces of them and sessions so small that a minute has many; every other seed has lease reads."""
+def settings(
+    seed: int, voters: tuple[NodeId, ...], hosts: Iterable[tuple[NodeId, ...]] = (), given: object = None
+) -> Settings:
+    """Those `given`, that know who runs where, and who founds the group: who joins later must not take itself for one.
+
+    None: with snapshots, pieces of them and sessions so small that a minute has many; every other seed has lease reads.
+    """
+    settings = _small(seed) if given is None else given
+    assert isinstance(settings, Settings)
+    named = {node: f"host {number}" for number, host in enumerate(hosts, start=1) for node in host}
+    return msgspec.structs.replace(settings, voters=settings.voters or voters, hosts=settings.hosts or named)
+
+
+def _small(seed: int) -> Settings:
     return Settings(
-        voters=voters,
         snapshot_every=40,
         keep_tail=5,
         piece_bytes=100,

@@ -12,6 +12,7 @@ from tenure.simulator.faults import AnyFault
 from tenure.simulator.network import Weather
 from tenure.simulator.news import News
 from tenure.simulator.node import Node
+from tenure.simulator.plan import called
 from tenure.simulator.world import World
 
 LIMIT_MEMBERS = 10_000
@@ -33,8 +34,10 @@ class Nemesis:
     def strike(self, fault: AnyFault) -> bool:
         """Let it happen now, and tell the observers; whether it found something to strike."""
         self.world.tell(trace.Struck(self.world.now_ns, str(fault)))
+        node = self.world.nodes.get(fault.node) if isinstance(fault, faults.Restart) else None
+        name = called(fault, runs=node is not None and node.elector is not None)
         if has_struck := self._strike(fault):
-            self.world.struck[type(fault).__name__] += 1
+            self.world.struck[name] += 1
         return has_struck
 
     def _strike(self, fault: AnyFault) -> bool:

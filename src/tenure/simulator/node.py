@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from tenure.core.effects import Send
+from tenure.core.effects import Effect, Send
 from tenure.core.elector import Elector
-from tenure.core.events import Event, NodeId, PeerLost
+from tenure.core.events import Event, Message, NodeId, PeerLost
 from tenure.durations import NEVER_NS
 from tenure.simulator.clock import NodeClock
 from tenure.simulator.disk import Disk
 
 LIMIT_WAITING = 100_000
 """Events for a paused node, or messages that wait for a disk; what comes on top is dropped, as by a full buffer."""
+LIMIT_WAKES = 100_000
+"""Of one node in one second: no time-out is that short."""
+
+
+class RanAway(Exception):
+    """The algorithm goes on without end; the message says at what."""
 
 
 class Node:
@@ -38,6 +45,7 @@ class Node:
         "seen",
         "told_ns",
         "waiting",
+        "woken",
     )
 
     def __init__(self, number: NodeId, clock: NodeClock, disk: Disk, *, in_order: bool = False) -> None:
@@ -50,6 +58,8 @@ class Node:
         self.is_member = True
         self.told_ns = 0
         """When it hears the last news about members that are under way to it."""
+        self.woken = (0, 0)
+        """A second of true time, and how often it was woken in it."""
         self.elector: Elector | None = None
         """None while it is down."""
         self._forget()
@@ -84,6 +94,13 @@ class Node:
         self.held: tuple[int, int] | None = None
         """The token under which it may act, and until when on its own clock."""
 
+    def count_wake(self, second: int) -> None:
+        """It is woken in this second. Raises RanAway where that happens too often."""
+        last, times = self.woken
+        self.woken = (second, times + 1 if last == second else 1)
+        if self.woken[1] > LIMIT_WAKES:
+            raise RanAway(f"node {self.number} wanted to be woken {LIMIT_WAKES} times in one second, and more")
+
     def keeps_back(self, send: Send) -> bool:
         """Whether a message must wait for the disk; it is kept then."""
         must_wait = send.after > self.durable or (self.in_order and any(one.to == send.to for one in self.waiting))
@@ -95,3 +112,13 @@ class Node:
         """Those messages that need not wait any more, in their order."""
         waiting, self.waiting = self.waiting, deque()
         return [send for send in waiting if not self.keeps_back(send)]
+
+
+class Inspector(Protocol):
+    """Looks at nodes from inside, where records of a trace do not say enough."""
+
+    def handled(self, node: Node, elector: Elector, effects: Sequence[Effect]) -> None:
+        """The node has dealt with an event, and these effects will be carried out."""
+
+    def sent(self, node: Node, to: NodeId, message: Message) -> None:
+        """The message leaves the node."""

@@ -215,6 +215,27 @@ STROKES: dict[str, type[AnyFault]] = {
     "lying-disk": faults.LyingDisk,
 }
 """With what each kind begins; what ends it again is no fault."""
+_CALLED: dict[type[AnyFault], str] = {
+    **{begins: name for name, begins in STROKES.items()},
+    faults.Restart: "restart",
+    faults.Heal: "heal",
+    faults.MendLink: "mend",
+    faults.MendDisk: "disk-works",
+    faults.AllClear: "trust",
+}
+
+
+def called(fault: AnyFault, *, runs: bool = False) -> str:
+    """The name under which `--fault` has this fault; what only ends one has a name of its own. `runs` says whether
+    its node does: to restart one that does is a blink.
+    """
+    if isinstance(fault, faults.CutLink):
+        return "partial" if fault.both else "one-way"
+    if isinstance(fault, faults.Restart) and runs:
+        return "blink"
+    return _CALLED[type(fault)]
+
+
 DAMAGE = (faults.SlowDisk, faults.StallDisk, faults.LyingDisk)
 
 

@@ -44,6 +44,11 @@ NAMES = (
 )
 
 
+def inspector(world: World, object_to: Callable[[str, str], None]) -> RaftInspector | None:
+    """Who looks at the nodes of this world; None where they are no Raft nodes."""
+    return RaftInspector(world, object_to) if issubclass(world.kind, Raft) else None
+
+
 class Seen:
     """A node as it was after its last event."""
 

@@ -13,14 +13,13 @@ from typing import assert_never
 import msgspec
 
 from tenure import trace
-from tenure.algorithms.raft import Raft, Settings
 from tenure.core.composed import Composed
 from tenure.core.elector import NEW, Elector, Serving
 from tenure.core.events import NodeId
 from tenure.core.model import Guarantee
 from tenure.durations import NS_PER_S, to_ns
 from tenure.errors import ConfigurationError
-from tenure.simulator import checkers, clients, linearizability, names, plan
+from tenure.simulator import checkers, clients, given, linearizability, names, plan, raft_checkers
 from tenure.simulator.checkers import Checker, Violation
 from tenure.simulator.clients import Clients
 from tenure.simulator.faults import Join
@@ -30,19 +29,18 @@ from tenure.simulator.holders import checkers as bodies
 from tenure.simulator.measures import Measures
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
+from tenure.simulator.node import RanAway
 from tenure.simulator.plan import Plan
-from tenure.simulator.raft_checkers import RaftInspector
 from tenure.simulator.scenario import Expectation, Scenario
 from tenure.simulator.surroundings import Surroundings
 from tenure.simulator.words import by_kind
-from tenure.simulator.world import RanAway, World
+from tenure.simulator.world import World
 
 LIMIT_STEPS = 1_000_000
 """Of the search for an order of what clients did; beyond it nothing is said, which is no objection."""
 LIMIT_VIOLATIONS = 100
 """That one run keeps; a checker that objects at every step has made its point."""
 LIMIT_RECORDS = trace.LIMIT_RECORDS - 10 * LIMIT_VIOLATIONS
-MOST_NODES = 10_000
 SHORTEST_CALM_NS = 20 * NS_PER_S
 """A run whose calm is shorter is not judged for agreement and termination: time-outs and leases take seconds."""
 
@@ -65,7 +63,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     clients: bool = False
     """Whether clients ask it for something; only an elector that serves has any."""
     again: str = ""
-    """The command line that runs it again."""
+    """The line that runs it again, in a shell or in Python."""
 
 
 class Run:
@@ -145,12 +143,11 @@ def set_up(
     again: str = "",
 ) -> Setup:
     """What `simulate` runs: a scenario's word goes before the arguments', and its strokes before drawn faults."""
-    _refuse_texts(faults=faults, check=check, scenario=scenario)
+    given.instance("scenario", scenario, Scenario, "what tenure.simulator.scenario.read gives")
+    given.instance("surroundings", surroundings, Surroundings, "tenure.simulator.Surroundings")
+    kinds, check = given.texts("faults", faults), given.texts("check", check)
     is_told, scenario = scenario is not None, scenario or Scenario()
-    said = scenario.algorithm or algorithm
-    if said is None:
-        raise ConfigurationError("no algorithm was named; give one, such as bully, or name it in the scenario")
-    inner = names.algorithm(said) if isinstance(said, str) else said
+    inner = _elector(scenario.algorithm or algorithm, settings)
     detector = scenario.detector or detector
     kind = names.watched(inner, detector)
     if kind is not inner:
@@ -158,24 +155,22 @@ def set_up(
     if holders and Guarantee.ONE_AT_A_TIME not in kind.guarantees:
         raise ConfigurationError(f"{inner.name} gives no authority to hold; give holders to {inner.name}+lease")
     surroundings = msgspec.structs.replace(surroundings or Surroundings(), is_told=detector == names.TOLD)
-    numbers = scenario.nodes or (tuple(range(1, nodes + 1)) if isinstance(nodes, int) else tuple(sorted(nodes)))
-    if not 1 <= len(numbers) <= MOST_NODES or len(set(numbers)) != len(numbers) or min(numbers) < 1:
-        raise ConfigurationError(f"nodes are 1 to {MOST_NODES} different numbers from 1 on; got {nodes}")
-    seed = seed if scenario.seed is None else scenario.seed
+    numbers = given.numbers(nodes if scenario.nodes is None else scenario.nodes)
+    seed = given.seed(seed if scenario.seed is None else scenario.seed)
     hosts = scenario.hosts or surroundings.hosts
     if hosts and not issubclass(kind, Serving):
         raise ConfigurationError(f"{inner.name} makes nothing of what kernels tell of deaths; name no hosts")
-    if issubclass(kind, Serving) and faults is None and not is_told:
+    if issubclass(kind, Serving) and kinds is None and not is_told:
         hosts = hosts or plan.place(numbers, seed)
     surroundings = msgspec.structs.replace(surroundings, hosts=hosts)
-    if issubclass(inner, Raft):
-        settings = _of_raft(settings, seed, numbers, hosts)
+    if issubclass(inner, Serving):
+        settings = clients.settings(seed, numbers, hosts, settings)
     until_ns = to_ns(until) if scenario.until_ns is None else scenario.until_ns
-    if until_ns == 0:
+    if until_ns <= 0:
         raise ConfigurationError("until is 0, so that nothing would happen; give seconds such as until=60")
-    if faults is not None and is_told:
+    if kinds is not None and is_told:
         raise ConfigurationError("a scenario says what goes wrong; give it, or kinds of faults, and not both")
-    drawn = _said(scenario, numbers, until_ns) if is_told else plan.draw(kind, numbers, seed, until_ns, faults)
+    drawn = _said(scenario, numbers, until_ns) if is_told else plan.draw(kind, numbers, seed, until_ns, kinds)
     return Setup(
         kind=kind,
         nodes=numbers,
@@ -185,29 +180,20 @@ def set_up(
         expectations=scenario.expectations,
         settings=settings,
         surroundings=surroundings,
-        check=None if check is None else tuple(check),
+        check=check,
         holders=holders,
-        clients=issubclass(kind, Raft) and not is_told,
+        clients=issubclass(kind, Serving) and not is_told,
         again=again,
     )
 
 
-def _of_raft(settings: object, seed: int, voters: tuple[NodeId, ...], hosts: Iterable[tuple[NodeId, ...]]) -> Settings:
-    """Settings that know who runs where, and who founds the group: who joins later must not take itself for one."""
-    settings = clients.settings(seed, voters) if settings is None else settings
-    assert isinstance(settings, Settings)
-    named = {node: f"host {number}" for number, host in enumerate(hosts, start=1) for node in host}
-    return msgspec.structs.replace(settings, voters=settings.voters or voters, hosts=settings.hosts or named)
-
-
-def _refuse_texts(**given: object) -> None:
-    """Arguments that take more than one text, and would take one for its letters."""
-    for what, value in given.items():
-        if isinstance(value, str):
-            remedy = (
-                "what tenure.simulator.scenario.read gives" if what == "scenario" else f'names, such as ("{value}",)'
-            )
-            raise ConfigurationError(f"{what} takes {remedy}; it was given one text")
+def _elector(said: object, settings: object) -> type[Elector]:
+    """The class of electors that was named or given, which takes these settings. Raises ConfigurationError."""
+    if said is None:
+        raise ConfigurationError("no algorithm was named; give one, such as bully, or name it in the scenario")
+    kind = names.algorithm(said) if isinstance(said, str) else given.elector(said)
+    given.settings(kind, settings)
+    return kind
 
 
 def _with_settings(kind: type[Elector], inner: type[Elector], settings: object) -> type[Elector]:
@@ -304,8 +290,7 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
         tells_messages=keeps_trace,
         weighs=weighs,
     )
-    if issubclass(setup.kind, Raft):
-        world.inspector = RaftInspector(world, lambda name, text: judge.object(name, world.now_ns, text))
+    world.inspector = raft_checkers.inspector(world, lambda name, text: judge.object(name, world.now_ns, text))
     served = Clients(world, setup.until_ns) if setup.clients else None
     nemesis = Nemesis(world, News(world))
     if setup.holders:

@@ -19,6 +19,7 @@ leader` (nobody does), `holder N` (just it may act), `no holder`, `one leader` (
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -86,25 +87,32 @@ def read(path: Path) -> Scenario:
         scenario = parse_script(path.read_text(encoding="utf-8"), name=str(path))
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is no text in UTF-8; a scenario is a text such as `at 5s crash 3`") from error
-    _refuse_what_cannot_happen(scenario, name=str(path))
+    refuse_what_cannot_happen(scenario, scenario.nodes, scenario.until_ns, name=str(path))
     return scenario
 
 
-def _refuse_what_cannot_happen(scenario: Scenario, *, name: str) -> None:
-    """What a script says of a node that never is, or after its end, was meant otherwise."""
-    known = {*(scenario.nodes or ()), *(one.fault.node for one in scenario.strokes if isinstance(one.fault, Join))}
+def refuse_what_cannot_happen(
+    scenario: Scenario, nodes: Sequence[NodeId] | None, until_ns: int | None, *, name: str = "the scenario"
+) -> None:
+    """What is said of a node that never is, or after the end, was meant otherwise. None: that is not known yet.
+
+    Raises ConfigurationError.
+    """
+    known = {*(nodes or ()), *(one.fault.node for one in scenario.strokes if isinstance(one.fault, Join))}
     expected = [(one.at_ns, f"expect {one}", set(one.nodes)) for one in scenario.expectations]
-    if scenario.nodes and (unknown := {node for host in scenario.hosts for node in host} - known):
+    if nodes and (unknown := {node for host in scenario.hosts for node in host} - known):
         raise ConfigurationError(f"{name}: hosts: there is no node {min(unknown)}; add it to `nodes`, or let it join")
-    for at_ns, words, nodes in [
+    for at_ns, words, named in [
         *((at_ns, str(fault), nodes_of(fault)) for at_ns, fault in scenario.strokes),
         *expected,
     ]:
         line = f"{name}: at {duration(at_ns)} {words}"
-        if scenario.nodes and (unknown := nodes - known):
+        if nodes and (unknown := named - known):
             raise ConfigurationError(f"{line}: there is no node {min(unknown)}; add it to `nodes`, or let it join")
-        if scenario.until_ns is not None and at_ns > scenario.until_ns:
-            raise ConfigurationError(f"{line}: the run ends at {duration(scenario.until_ns)}; say a later `until`")
+        if until_ns is not None and at_ns > until_ns:
+            raise ConfigurationError(f"{line}: the run ends at {duration(until_ns)}; say a later `until`")
+        if at_ns < 0:
+            raise ConfigurationError(f"{line}: a run begins at 0s; say a later instant")
 
 
 def parse_script(text: str, *, name: str = "the scenario") -> Scenario:
@@ -150,7 +158,7 @@ def _setting(verb: str, rest: str) -> object:
                 raise ConfigurationError(f"{verb} names none; write for example `algorithm bully`, `detector phi`")
             return rest
         case "seed":
-            if re.fullmatch(r"-?\d{1,18}", rest) is None:
+            if re.fullmatch(r"\d{1,18}", rest) is None:
                 raise ConfigurationError(f"seed {rest[:MOST_SHOWN]}: give a whole number such as `seed 7`")
             return int(rest)
         case "until":

@@ -80,7 +80,7 @@ class Tally(msgspec.Struct):
         """Give a row to everything that should fire in runs such as this one, under these kinds of faults."""
         kind = setup.kind
         names = plan.kinds_within(kind) if kinds is None else kinds
-        self._add("fault", {plan.STROKES[name].__name__: 0 for name in names})
+        self._add("fault", dict.fromkeys(names, 0))
         self._add("message", {kind_of(message): 0 for message in kind.messages})
         self._add("rule", {f"wrote {kind_of(record)}": 0 for record in kind.records})
 

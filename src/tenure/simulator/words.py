@@ -8,6 +8,9 @@ import msgspec
 
 from tenure.core.events import Message
 
+MOST_TOLD = 100_000
+"""Characters of one message; what is longer is cut, so that a trace can be read again."""
+
 
 def kind_of(kind: type[msgspec.Struct]) -> str:
     """The name of a message or record: the tag under which it travels."""
@@ -21,7 +24,8 @@ def by_kind(counts: Mapping[type[Message], int]) -> dict[str, int]:
 
 def words_of(struct: msgspec.Struct) -> str:
     """The fields of a message or record, as `name=value`."""
-    return " ".join(f"{name}={_value(getattr(struct, name))}" for name in struct.__struct_fields__)
+    words = " ".join(f"{name}={_value(getattr(struct, name))}" for name in struct.__struct_fields__)
+    return words if len(words) <= MOST_TOLD else f"{words[:MOST_TOLD]}... ({len(words)} characters)"
 
 
 def _value(value: object) -> str:

@@ -12,12 +12,12 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
-from typing import Any, Protocol, assert_never
+from typing import Any
 
 from tenure import trace
 from tenure.core.codec import Codec
 from tenure.core.effects import Answered, Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
-from tenure.core.elector import DutyBroken, Elector, Serving, UnexpectedMessage, WishRefused
+from tenure.core.elector import NEW, DutyBroken, Elector, Serving, UnexpectedMessage, WishRefused
 from tenure.core.events import (
     Event,
     Message,
@@ -36,26 +36,14 @@ from tenure.durations import NEVER_NS, NS_PER_S
 from tenure.simulator.clock import NodeClock
 from tenure.simulator.disk import Disk
 from tenure.simulator.network import Link, Network, Weather
-from tenure.simulator.node import LIMIT_WAITING, Node
+from tenure.simulator.node import LIMIT_WAITING, Inspector, Node, RanAway
 from tenure.simulator.surroundings import Surroundings
 from tenure.simulator.words import kind_of, words_of
 
 LIMIT_MESSAGES = 20_000_000
 """Of one run, some minutes of work: an algorithm that needs more goes round in circles."""
-
-
-class RanAway(Exception):
-    """The algorithm goes on without end; the message says at what."""
-
-
-class Inspector(Protocol):
-    """Looks at nodes from inside, where records of a trace do not say enough."""
-
-    def handled(self, node: Node, elector: Elector, effects: Sequence[Effect]) -> None:
-        """The node has dealt with an event, and these effects will be carried out."""
-
-    def sent(self, node: Node, to: NodeId, message: Message) -> None:
-        """The message leaves the node."""
+LIMIT_AHEAD = 5_000_000
+"""What may stand in the agenda at once: a gigabyte or two."""
 
 
 class World:
@@ -100,7 +88,7 @@ class World:
         """Called when a node's process is gone."""
         self.inspector: Inspector | None = None
         """Sees what each node does, and what it is afterwards."""
-        self.on_answer: Callable[[NodeId, Answered], None] = _nobody_asked
+        self.on_answer: Callable[[NodeId, Answered], None] = _nobody_minds
         """Called with what a node tells a client."""
         for node in nodes:
             self.add(node)
@@ -188,6 +176,8 @@ class World:
         while agenda and agenda[0][0] <= until_ns:
             self.now_ns, _, act, argument = pop(agenda)
             act(argument)
+            if len(agenda) > LIMIT_AHEAD:
+                raise RanAway(f"{len(agenda)} messages and timers are under way, and more come")
         self.now_ns = max(self.now_ns, until_ns)
 
     def tell(self, record: trace.Record) -> None:
@@ -260,7 +250,7 @@ class World:
             case Answered():
                 self.on_answer(node.number, effect)
             case _:
-                assert_never(effect)
+                raise TypeError(f"{self.kind.name} gave {effect!r:.200}, which is none of tenure.core.effects")
 
     def _tell_suspects(self, node: Node, elector: Elector) -> None:
         """Tell about whom the node's own detector has changed its mind."""
@@ -295,6 +285,7 @@ class World:
             self._set_alarm(node, due_ns)
             return
         node.alarm_ns = NEVER_NS
+        node.count_wake(self.now_ns // NS_PER_S)
         elector = node.elector
         self.give(node, Woke())
         if elector.wake_ns <= node.clock.at(self.now_ns):
@@ -308,11 +299,14 @@ class World:
         make: Any = self.kind  # the settings are each algorithm's own
         chance = Random(f"{self.seed}/{node.number}/{node.life + 1}")
         members = self.members
-        node.begin(make(node.number, members, chance, self.settings), set(members))
+        own = () if self.settings is None else (self.settings,)  # not every algorithm has any
+        node.begin(make(node.number, members, chance, *own), set(members))
         self.tell(trace.Began(self.now_ns, node.number, node.life))
 
     def _started(self, node: Node) -> None:
         self.give(node, Started(node.disk.records))
+        if node.elector is not None and node.elector.role == NEW:
+            raise TypeError(f"{self.kind.name} was given Started and is {NEW} still: let `handle` set `role`")
         self.on_change(node.number)
 
     # The disk
@@ -346,6 +340,8 @@ class World:
         if self.inspector is not None:
             self.inspector.sent(self.nodes[sender], to, message)
         kind = type(message)
+        if kind not in self.sent and kind not in self.kind.messages:
+            raise TypeError(f"{self.kind.name} sent a {kind.__name__}, which its `messages` do not name")
         self.sent[kind] += 1
         if self._codec is not None:
             self.bytes[kind] += len(self._codec.encode(message))
@@ -397,9 +393,5 @@ def _handed(elector: Elector, event: Event | PeerLost, now_ns: int) -> Sequence[
     return elector.handle(event, now_ns)
 
 
-def _nobody_minds(number: NodeId) -> None:
-    """Where no news is brought."""
-
-
-def _nobody_asked(number: NodeId, answered: Answered) -> None:
-    """Where there are no clients."""
+def _nobody_minds(*_: object) -> None:
+    """Where no news is brought, or there are no clients."""
