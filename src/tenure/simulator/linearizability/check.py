@@ -9,7 +9,7 @@ from typing import Any
 from tenure.simulator.history import Operation
 from tenure.simulator.linearizability.part import Part
 from tenure.simulator.linearizability.search import Budget, Found, Search
-from tenure.simulator.linearizability.shortest import before, shortened
+from tenure.simulator.linearizability.shortest import Exhausted, before, shortened
 from tenure.simulator.linearizability.verdict import Failure, Outcome, Verdict
 
 LIMIT_S = 60.0
@@ -99,6 +99,8 @@ def _failure(parts: dict[str, Part], found: dict[str, Found], whole: Budget) -> 
 
     def fails(operations: list[Operation]) -> bool:
         nonlocal part, shown, is_smallest
+        if whole.exhausted():
+            raise Exhausted
         fewer = Part(operations, initial)
         one = Search(fewer, _share(whole, 1)).run()
         whole.steps -= one.steps
@@ -109,8 +111,11 @@ def _failure(parts: dict[str, Part], found: dict[str, Found], whole: Budget) -> 
         return True
 
     prefix = before(part, shown.blocked)
-    if fails(prefix):
-        shortened(prefix, part.known[shown.blocked], fails)
+    try:
+        if fails(prefix):
+            shortened(prefix, part.known[shown.blocked], fails)
+    except Exhausted:
+        is_smallest = False
     return Failure(
         key=key,
         part=tuple(sorted((*part.known, *part.unknown), key=lambda one: one.invoked_ns)),

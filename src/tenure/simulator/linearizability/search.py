@@ -15,6 +15,7 @@ These rules leave out orders that are not needed, since another one that fits is
 - A write is done only as the first answer that is left is its own, or if the very next operation can see it: else
   it could be optional, or be done later. The same holds of an operation whose outcome is unknown, which is optional
   from its invocation on.
+- A write that gives what the register holds is done only if others become optional by it.
 - Of operations that ask for the same and give the same, the one that is answered first is done first: else exchange
   them. Those of unknown outcome come last, by their invocations.
 - What has fewer operations left that must be done, and more that can be, is at least as good.
@@ -305,13 +306,14 @@ class Search:
                 elif part.want[number] != state:
                     wanted.add(part.want[number])
                 elif not levels.is_plain[number]:
+                    swaps.add(-1)
                     moves.append(number)
                 elif part.give[number] not in swaps:
                     swaps.add(part.give[number])
                     moves.append(number)
         if is_change_wanted:
             wanted |= self._given(writes)
-        moves = [*self._givers(spot, wanted, writes), *moves]
+        moves = [*self._givers(spot, wanted, writes, is_seen=bool(swaps)), *moves]
         first = levels.answered[level]
         bit = part.is_open[first]
         if levels.writes[level] & bit:
@@ -326,8 +328,8 @@ class Search:
         """All that can be given, by these writes or by unknown operations."""
         return {*writes, *self._part.pools}
 
-    def _givers(self, spot: Spot, wanted: set[int], writes: dict[int, int]) -> list[int]:
-        """Who may be next because somebody asks for what it gives."""
+    def _givers(self, spot: Spot, wanted: set[int], writes: dict[int, int], *, is_seen: bool) -> list[int]:
+        """Who may be next because somebody asks for what it gives; `is_seen`: also for what the register holds."""
         part, state, found = self._part, spot.state, list[int]()
         may_bury = bool(spot.todo & self._levels.writes[spot.level])
         values = list(wanted)
@@ -350,6 +352,11 @@ class Search:
                 found.append(write)
             if swap is not None:
                 found.append(swap)
+                is_seen = True
+        if is_seen and may_bury:  # by the same value again
+            write = writes.get(state)
+            unknown = (self._first_of(numbers, spot) for want, numbers in part.pools.get(state, ()) if want < 0)
+            found += [write] if write is not None else [~number for number in unknown if number is not None]
         return found
 
     def _first_of(self, numbers: Sequence[int], spot: Spot) -> int | None:

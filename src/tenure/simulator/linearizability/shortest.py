@@ -34,6 +34,10 @@ FEW = 10
 """A part with more operations is made simpler, too, and not only shorter."""
 
 
+class Exhausted(Exception):  # noqa: N818  it is no error: what was found until then stands
+    """Raised by `fails` where a limit is reached."""
+
+
 def before(part: Part, blocked: int) -> list[Operation]:
     """What was invoked before the answer to `blocked`, as it was known then, by invocation."""
     until = part.return_at[blocked]
@@ -51,11 +55,23 @@ def shortened(operations: Operations, blocked: Operation, fails: Callable[[Opera
     """What is left when nothing more can be left out. `fails` tells whether operations are not linearizable; it may
     say no where it does not know.
     """
-    kept = _reduced(list(operations), partial(without, pinned=giver(operations, blocked)), fails)
+    pinned = giver(operations, blocked)
+    kept = _reduced(_latest(list(operations), pinned, fails), partial(without, pinned=pinned), fails)
     if len(kept) > FEW:
         kept = _reduced(kept, partial(weakened, blocked=blocked), fails)
         kept = _reduced(kept, partial(without, pinned=giver(kept, blocked)), fails)
     return kept
+
+
+def _latest(operations: Operations, pinned: Operation | None, fails: Callable[[Operations], bool]) -> Operations:
+    """The last few of them, and who cannot be left out with those, if that fails; else all. Most mistakes are short."""
+    count = FEW
+    while count < len(operations):
+        tried = without(operations, 0, len(operations) - count, pinned)
+        if fails(tried):
+            return tried
+        count *= 4
+    return operations
 
 
 def _reduced(
