@@ -496,6 +496,36 @@ def test_a_history_of_jepsens_says_the_same(seed: int, log: bool) -> None:
     assert all(one.completed_ns is not None or not changes_nothing(one) or one.kind == "cas" for one in parsed)
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [
+            "[",
+            "{:process 0, :type :invoke, :f :read, :value nil}",
+            "{:process 0, :type :ok, :f :read, :value 1} ; so",
+            "]",
+        ],
+        ["0\t:invoke\t:read\tnil\r\n", ":nemesis\t:info\t:start\tnil\r\n", "0\t:ok\t:read\t1\r\n"],
+        [
+            "2014-06-12 INFO  jepsen.util - 0\t:invoke\t:read\tnil  ",
+            "so",
+            "x INFO jepsen.util - 0 \t:ok :read \t1 \t:hint 2",
+        ],
+    ],
+    ids=["a vector over lines", "history.txt", "a log among others"],
+)
+def test_forms_in_which_jepsen_writes(lines: list[str]) -> None:
+    """One read of 1 in each of them."""
+    (one,) = histories.parse([line.encode() for line in lines]).operations
+    assert (one.kind, one.result) == ("read", 1)
+
+
+def test_a_compressed_history_is_told_from_none() -> None:
+    """With what to do."""
+    with pytest.raises(HistoryError, match="unpack it first"):
+        histories.parse([b"\x1f\x8b\x08\x00abc"])
+
+
 STRANGE = '{"client":1,"key":"x","kind":"read","argument":[1],"result":1,"invoked_ns":1,"completed_ns":2}'
 BEGUN = "{:process 1, :type :invoke, :f :write, :value 1}"
 PAIR = "{:process 1, :type :invoke, :f :write, :value [1 2]}"

@@ -44,7 +44,11 @@ def read(text: str, start: int = 0) -> tuple[Any, int]:
     while True:
         token = _TOKEN.match(text, at)
         if token is None:
-            missing = "it ends too early" if not text[at:].strip(" ,\t\r\n") else f"{_excerpt(text, at)} is no EDN"
+            missing = (
+                "it ends too early: write each operation as one line, and leave out one that was cut off"
+                if not text[at:].strip(" ,\t\r\n")
+                else f"{_excerpt(text, at)} is no EDN"
+            )
             raise HistoryError(missing)
         at = token.end()
         match token.lastgroup:

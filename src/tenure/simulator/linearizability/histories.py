@@ -21,6 +21,7 @@ LIMIT_OPERATIONS = 2_000_000
 LIMIT_LINE_BYTES = 1 << 20
 EXAMPLE = '{"client":1,"key":"x","kind":"write","argument":[1],"result":null,"invoked_ns":0,"completed_ns":5}'
 EXAMPLES = f"{EXAMPLE}, {{:process 1, :type :invoke, :f :write, :value 1}}, or INFO  jepsen.util - 1 :invoke :write 1"
+GZIP = b"\x1f\x8b"
 _decoder = msgspec.json.Decoder(Operation)
 _encoder = msgspec.json.Encoder()
 _JSON = re.compile(r'\{\s*"')
@@ -67,7 +68,7 @@ def parse(lines: Iterable[bytes], *, name: str = "the history") -> History:
                 found = jepsen.take(number, _unwrapped(text)) if _unwrapped(text) else None
             elif here == "log":
                 found = jepsen.take(number, text)
-            elif text and not form:
+            elif _unwrapped(text) and not form:
                 first_skipped = first_skipped or number
             if found is not None:
                 operations.append(found)
@@ -86,6 +87,8 @@ def parse(lines: Iterable[bytes], *, name: str = "the history") -> History:
 def _text(line: bytes) -> str:
     if len(line) > LIMIT_LINE_BYTES:
         raise HistoryError(f"it has more than {LIMIT_LINE_BYTES} bytes, as no operation has")
+    if line.startswith(GZIP):
+        raise HistoryError("it is compressed by gzip; unpack it first: gunzip --keep FILE")
     return line.decode(errors="replace").strip()
 
 

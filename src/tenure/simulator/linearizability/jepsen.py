@@ -3,6 +3,7 @@ each.
 
     {:process 3, :type :invoke, :f :cas, :value [1 2]}
     INFO  jepsen.util - 3	:invoke	:cas	[1 2]
+    3	:invoke	:cas	[1 2]
 
 `:fail` means that it did not happen, `:info` that nobody knows. Instants are numbers of lines: their order is the
 history's. Where each value is a pair of a key and a value, as `jepsen.independent` has it, keys are judged apart.
@@ -20,8 +21,10 @@ from tenure.simulator.history import Operation
 from tenure.simulator.linearizability import edn
 from tenure.simulator.linearizability.verdict import HistoryError
 
-LOGGED = re.compile(r"jepsen\.util(?:\s+-)?\s+(\S+)\s+(:invoke|:ok|:fail|:info)\s+(:\S+)[ \t]*(.*)$")
-"""A line of a log; whatever stands before it is the logger's."""
+LOGGED = re.compile(
+    r"(?:jepsen\.util(?:\s+-)?\s+|^)(\d+|:\w+|(?<=\s)\S+)\s+(:invoke|:ok|:fail|:info)\s+(:\S+)[ \t]*(.*)$"
+)
+"""A line of a log, where what stands before it is the logger's, or of `history.txt`, which has nothing before it."""
 ONLY_KEY = "register"
 """The key where there is but one."""
 _KINDS = {":read": "read", ":write": "write", ":cas": "cas"}
@@ -119,7 +122,7 @@ def _of_log(line: str) -> tuple[int, str, str, Any] | None:
 
 def _of_map(line: str) -> tuple[int, str, str, Any] | None:
     form, end = edn.read(line)
-    if line[end:].strip(" ,\t\r\n"):
+    if line[end:].strip(" ,\t\r\n").partition(";")[0]:
         raise HistoryError(f"{line[end : end + 20].strip()!r} stands behind it; write one operation a line")
     if not isinstance(form, dict):
         raise HistoryError("it is no map such as {:process 0, :type :invoke, :f :read, :value nil}")

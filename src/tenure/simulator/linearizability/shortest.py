@@ -34,7 +34,7 @@ FEW = 10
 """A part with more operations is made simpler, too, and not only shorter."""
 
 
-class Exhausted(Exception):  # noqa: N818  it is no error: what was found until then stands
+class Exhausted(Exception):
     """Raised by `fails` where a limit is reached."""
 
 
