@@ -149,6 +149,7 @@ class Search:
         """All spots of a level, and then those of the next."""
         start = self._start()
         self._is_new(start)
+        self._note(start)
         levels = {start.level: [start]}
         while levels:
             level = min(levels)
