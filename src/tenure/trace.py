@@ -288,6 +288,12 @@ class Trace(msgspec.Struct, frozen=True):
     records: list[Record]
 
 
+def is_whole(trace: Trace) -> bool:
+    """Whether the run's end stands in it; where not, the file was cut, or the run goes on."""
+    last = trace.records[-1] if trace.records else None
+    return isinstance(last, Phase) and last.name == "end"
+
+
 class TraceError(TenureError):
     """A file that is no trace of this version; the message names the line and what to do."""
 

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -233,6 +234,37 @@ def test_ctrl_c_ends_a_hunt(run: Any) -> None:
     assert "stopped after 1 of 50 seeds of bully; none of them violates anything" in done.err
 
 
+def test_sigterm_ends_a_hunt_and_its_workers(tmp_path: Path) -> None:
+    """With 143, one line, and nothing left behind: a worker that outlived it would keep its stderr open."""
+    with subprocess.Popen(
+        [*TENURE, "hunt", "--algorithm", "bully", "--seeds", "1000000", "--until", "2s", "--workers", "1"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(slow_terminal(tmp_path))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "one seed is done\n"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, "")
+    assert re.fullmatch(r"tenure: stopped after \d+ of 1000000 seeds of bully; none of them violates anything\n", err)
+
+
+def slow_terminal(folder: Path) -> Path:
+    """A folder whose `sitecustomize` has a hunt say on stdout when its first seed is done."""
+    (folder / "sitecustomize.py").write_text(
+        "from tenure.cli.progress import Progress\n"
+        "def tell(self, done):\n"
+        "    if done == 1:\n"
+        "        print('one seed is done', flush=True)\n"
+        "Progress.tell = tell\n",
+        encoding="utf-8",
+    )
+    return folder
+
+
 def test_a_terminal_gets_a_bar() -> None:
     """On stderr, with the rate and the time left; it is gone in the end."""
     ours, theirs = pty.openpty()
@@ -391,3 +423,29 @@ def test_names_are_completed(capfd: pytest.CaptureFixture[str]) -> None:
             timeout=LIMIT_S,
         )
         assert f"plain,{expected}" in done.stdout.split(), done.stdout
+
+
+def test_a_trace_that_was_cut_between_two_lines_is_said_to_be_cut(run: Any) -> None:
+    """What is there is judged all the same; a whole one says nothing."""
+    run("simulate", "--algorithm", "bully", "--until", "5s", "--trace", "whole.jsonl")
+    lines = Path("whole.jsonl").read_bytes().splitlines(keepends=True)
+    Path("cut.jsonl").write_bytes(b"".join(lines[:-1]))
+    Path("head.jsonl").write_bytes(lines[0])
+    assert run("replay", "whole.jsonl").err == ""
+    assert "tenure: cut.jsonl was cut: its end is missing, so only what was until " in run("replay", "cut.jsonl").err
+    assert "head.jsonl was cut" in run("replay", "head.jsonl").err
+
+
+def test_messages_can_be_hidden_in_a_replay(run: Any) -> None:
+    """With their arrivals and losses; all else stays, and is judged."""
+    run("simulate", "--algorithm", "bully", "--until", "5s", "--trace", "t.jsonl")
+    shown = [json.loads(line) for line in run("replay", "t.jsonl", "-o", "jsonl").out.splitlines()]
+    hidden = run("replay", "t.jsonl", "--hide", "HEARTBEAT", "--hide", "ANSWER", "-o", "jsonl")
+    gone = {one["id"] for one in shown if one["what"] == "sent" and one["kind"] in {"HEARTBEAT", "ANSWER"}}
+    moves = {"sent", "arrived", "dropped"}
+    left = [one for one in shown if one["what"] not in moves or one["id"] not in gone]
+    assert gone
+    assert [json.loads(line) for line in hidden.out.splitlines()] == left
+    done = run("replay", "t.jsonl", "--hide", "HEARTBEATS")
+    assert done.code == Exit.CONFIGURATION
+    assert "there are: ANSWER, COORDINATOR, ELECTION, HEARTBEAT" in done.err

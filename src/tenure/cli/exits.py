@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Self
 
 import click
@@ -160,6 +163,22 @@ def run_and_exit(function: Callable[[], object]) -> int:
         say(message_of(error))
         return code
     return result if isinstance(result, int) else Exit.DONE
+
+
+@contextlib.contextmanager
+def ending_on(*signals: signal.Signals) -> Iterator[None]:
+    """Leave on these signals in good order, with 128 + signal."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        raise Stop(128 + number)
+
+    before = {number: signal.signal(number, end) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(message: str) -> None:

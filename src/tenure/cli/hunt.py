@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,8 +149,9 @@ def command(  # noqa: PLR0917  click hands options by name
 def _said(progress: Progress) -> Iterator[None]:
     """Say how far a hunt had come that somebody ends."""
     try:
-        yield
-    except KeyboardInterrupt:
+        with exits.ending_on(signal.SIGTERM):
+            yield
+    except (KeyboardInterrupt, exits.Stop):
         done = f"{progress.done} of {progress.total} seeds of {progress.label}"
         exits.say(f"stopped after {done}; none of them violates anything")
         raise

@@ -12,7 +12,7 @@ from tenure.cli.laboratory import Objection, check_option, who_objected
 from tenure.cli.options import DURATION, output_option
 from tenure.cli.output import Format, document, line_of_json, write
 from tenure.cli.pictures import draw, picture_option
-from tenure.durations import to_ns
+from tenure.durations import NS_PER_S, to_ns
 
 if TYPE_CHECKING:
     from tenure.trace import Record, Trace
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="TRACE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--from", "from_s", type=DURATION, metavar="TIME", help="Leave out what was before, such as 5s.")
 @click.option("--to", "to_s", type=DURATION, metavar="TIME", help="Leave out what came after.")
+@click.option(
+    "--hide",
+    "hidden",
+    multiple=True,
+    metavar="KIND",
+    help="Leave out messages of this kind, such as HEARTBEAT; can be said again.",
+)
 @picture_option
 @check_option
 @output_option
@@ -29,6 +36,7 @@ def command(  # noqa: PLR0917  click hands options by name
     file: Path,
     from_s: float | None,
     to_s: float | None,
+    hidden: tuple[str, ...],
     pictures: tuple[Path, ...],
     checks: tuple[str, ...],
     output: Format,
@@ -43,12 +51,16 @@ def command(  # noqa: PLR0917  click hands options by name
       tenure replay run.jsonl --from 5s --to 10s
     """  # noqa: D301  click reads the backspace itself as "do not wrap"
     from tenure import trace
-    from tenure.simulator.replay import judge
+    from tenure.simulator.replay import judge, without
 
     if from_s is not None and to_s is not None and from_s >= to_s:
         raise click.UsageError(f"--from {from_s:g}s is not before --to {to_s:g}s; give an earlier one first")
     recorded = trace.read(file)
     violations = judge(recorded, checks or None)
+    if not trace.is_whole(recorded):
+        end_s = recorded.records[-1].at_ns / NS_PER_S if recorded.records else 0
+        exits.say(f"{file} was cut: its end is missing, so only what was until {end_s:g} s is shown and judged")
+    recorded = without(recorded, hidden)
     from_ns, to_ns_ = (None if value is None else to_ns(value) for value in (from_s, to_s))
     for picture in pictures:
         draw(recorded, picture, from_ns=from_ns, to_ns=to_ns_)

@@ -6,15 +6,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import FrameType
 from typing import assert_never
 
 import click
 import msgspec
 
 from tenure.backends.base import Leader
+from tenure.cli import exits
 from tenure.cli.connection import Connection, Views
 from tenure.cli.exits import Exit, Stop
 from tenure.cli.options import DURATION, at_option, name_argument, output_option, talk_options
@@ -93,7 +92,7 @@ def command(name: str, at: str | None, count: int | None, for_s: float | None, o
     shown: list[Change] = []
     try:
         connection = Connection(at)
-        with _ending_on_signals(), connection.watch(name) as views:
+        with exits.ending_on(signal.SIGTERM, signal.SIGINT), connection.watch(name) as views:
             if output != "json":
                 views.end_with_reader(sys.stdout.fileno())
             for change in _changes(name, connection, _views(views, began_ns, until_ns)):
@@ -198,19 +197,3 @@ def _in_words(change: Change) -> str:
     if change.last_view is None:
         return f"{state}: {why}; never seen before"
     return f"{state}: {why}; last seen {change.for_s:.1f} s ago: {leader_in_words(change.last)}"
-
-
-@contextmanager
-def _ending_on_signals() -> Iterator[None]:
-    """Leave on SIGTERM or SIGINT in good order, with 128 + signal."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del frame
-        raise Stop(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

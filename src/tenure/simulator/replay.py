@@ -66,3 +66,18 @@ def _wanted(recorded: trace.Trace, before: Iterable[Violation]) -> tuple[str, ..
         promised = tuple(name for name in promised if name not in checkers.FINAL)
     objected = {violation.checker for violation in before}
     return tuple(name for name in checkers.NAMES if name in promised or name in objected)
+
+
+def without(recorded: trace.Trace, kinds: Iterable[str]) -> trace.Trace:
+    """The trace without messages of these kinds, and without what became of them. Raises ConfigurationError for a kind
+    of which there is none.
+    """
+    hidden, known = set(kinds), {record.kind for record in recorded.records if isinstance(record, trace.Sent)}
+    if unknown := sorted(hidden - known):
+        raise ConfigurationError(
+            f"there is no message {unknown[0]!r} in this trace; there are: {', '.join(sorted(known))}"
+        )
+    ids = {record.id for record in recorded.records if isinstance(record, trace.Sent) and record.kind in hidden}
+    moves = (trace.Sent, trace.Arrived, trace.Dropped)
+    kept = [record for record in recorded.records if not (isinstance(record, moves) and record.id in ids)]
+    return trace.Trace(recorded.head, kept)
