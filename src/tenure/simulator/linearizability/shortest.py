@@ -33,6 +33,9 @@ Operations = list[Operation]
 FEW = 10
 """A part with more operations is made simpler, too, and not only shorter."""
 
+MANY = 2_000
+"""Of so many operations, most are left out by one guess before the rest is gone through."""
+
 
 class Exhausted(Exception):
     """Raised by `fails` where a limit is reached."""
@@ -64,7 +67,11 @@ def shortened(operations: Operations, blocked: Operation, fails: Callable[[Opera
 
 
 def _latest(operations: Operations, pinned: Operation | None, fails: Callable[[Operations], bool]) -> Operations:
-    """The last few of them, and who cannot be left out with those, if that fails; else all. Most mistakes are short."""
+    """Of very many the last few, and who cannot be left out with those, if that fails; else all. It is quick, and may
+    come to a longer part in the end.
+    """
+    if len(operations) < MANY:
+        return operations
     count = FEW
     while count < len(operations):
         tried = without(operations, 0, len(operations) - count, pinned)
