@@ -14,7 +14,7 @@ from tenure.errors import ConfigurationError
 from tenure.simulator import faults, names
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
-from tenure.simulator.plan import KINDS, STROKES, Plan, draw, kinds_beyond, kinds_within
+from tenure.simulator.plan import KINDS, Plan, draw, kinds_beyond, kinds_within
 from tenure.simulator.surroundings import Surroundings
 from tenure.simulator.world import World
 from tests.simulator.probe import Probe, Script
@@ -32,8 +32,8 @@ def test_only_kinds_inside_the_model_are_drawn(kind: type[Elector]) -> None:
     """And each of those some time; what the model excludes never."""
     model, within = kind.assumes, set(kinds_within(kind))
     struck = {type(stroke.fault) for seed in range(300) for stroke in draw(kind, range(1, 6), seed, UNTIL_NS).strokes}
-    assert {STROKES[name] for name in within} - struck == set()
-    allowed = {STROKES[name] for name in within} | ENDS | ({faults.Partition} if model.partitions else set())
+    assert {KINDS[name].begins for name in within} - struck == set()
+    allowed = {KINDS[name].begins for name in within} | ENDS | ({faults.Partition} if model.partitions else set())
     assert struck <= allowed
     assert "lying-disk" not in within
     assert within.isdisjoint({"partition", "one-way", "partial"}) or model.partitions
@@ -47,7 +47,7 @@ def test_a_loss_in_a_model_without_any_is_named() -> None:
     bully = names.algorithm("bully")
     strokes = [*draw(bully, (1, 2, 3), 1, UNTIL_NS, ("loss", "pause")).strokes]
     assert set(kinds_beyond(bully, strokes)) >= {"loss", "pause"} & {
-        name for name, begins in STROKES.items() if begins in {type(stroke.fault) for stroke in strokes}
+        name for name, kind in KINDS.items() if kind.begins in {type(stroke.fault) for stroke in strokes}
     }
     assert kinds_beyond(Probe, strokes) == ()
 

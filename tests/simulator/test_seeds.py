@@ -41,14 +41,16 @@ def test_every_algorithm_is_hunted() -> None:
 def test_every_kind_begins_with_its_stroke(kind: str) -> None:
     """The table of what should have fired names what is drawn."""
     drawing = plan.Draw(Random(1), (1, 2, 3), 10**11, keeps_majority=True)
-    plan.KINDS[kind](drawing)
-    assert type(drawing.strokes[0].fault) is plan.STROKES[kind]
+    plan.KINDS[kind].draw(drawing)
+    assert type(drawing.strokes[0].fault) is plan.KINDS[kind].begins
 
 
 def test_every_fault_is_drawn_or_ends_one() -> None:
     """A new kind of fault has a row in the table."""
     ends = {"Heal", "MendLink", "MendDisk", "AllClear"}
-    assert {kind.__name__ for kind in get_args(AnyFault)} == {kind.__name__ for kind in plan.STROKES.values()} | ends
+    assert {kind.__name__ for kind in get_args(AnyFault)} == {
+        kind.begins.__name__ for kind in plan.KINDS.values()
+    } | ends
 
 
 def test_faults_beyond_the_model_are_named() -> None:

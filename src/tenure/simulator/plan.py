@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
+from typing import NamedTuple
 
 import msgspec
 
 from tenure.core.elector import Elector
 from tenure.core.events import NodeId
-from tenure.core.model import FaultModel, Guarantee, Links, Synchrony
+from tenure.core.model import Guarantee, Links, Synchrony
 from tenure.core.quorum import majority_of
 from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError
@@ -173,50 +174,60 @@ def _lying_disk(draw: Draw) -> None:
     draw.add(draw.instant_ns(), faults.LyingDisk(draw.node()))
 
 
-KINDS: dict[str, Callable[[Draw], None]] = {
-    "crash": _crash,
-    "blink": _blink,
-    "pause": _pause,
-    "partition": _partition,
-    "one-way": _one_way,
-    "partial": _partial,
-    "loss": _loss,
-    "duplicate": _duplicate,
-    "latency": _latency,
-    "drift": _drift,
-    "slow-disk": _slow_disk,
-    "stalled-disk": _stalled_disk,
-    "join": _join,
-    "leave": _leave,
-    "ask": _ask,
-    "voters": _voters,
-    "false-alarm": _false_alarm,
-    "lying-disk": _lying_disk,
+class Kind(NamedTuple):
+    """A kind of fault."""
+
+    draw: Callable[[Draw], None]
+    begins: type[AnyFault]
+    """The stroke with which it begins; what ends it again is no fault."""
+    is_within: Callable[[type[Elector]], bool]
+    """Whether an algorithm keeps its promises under it."""
+
+
+def _always(kind: type[Elector]) -> bool:
+    del kind
+    return True
+
+
+def _partitions(kind: type[Elector]) -> bool:
+    return kind.assumes.partitions
+
+
+def _lossy(kind: type[Elector]) -> bool:
+    return kind.assumes.links is Links.LOSSY
+
+
+def _without_bounds(kind: type[Elector]) -> bool:
+    return kind.assumes.synchrony is not Synchrony.SYNCHRONOUS
+
+
+def _writes_without_bounds(kind: type[Elector]) -> bool:
+    return _without_bounds(kind) and bool(kind.records)
+
+
+KINDS: dict[str, Kind] = {
+    "crash": Kind(_crash, faults.Crash, _always),
+    "blink": Kind(_blink, faults.Restart, _always),
+    "pause": Kind(_pause, faults.Pause, _without_bounds),
+    "partition": Kind(_partition, faults.Partition, _partitions),
+    "one-way": Kind(_one_way, faults.CutLink, _partitions),
+    "partial": Kind(_partial, faults.CutLink, _partitions),
+    "loss": Kind(_loss, faults.Lose, _lossy),
+    "duplicate": Kind(_duplicate, faults.Duplicate, _lossy),
+    "latency": Kind(_latency, faults.Latency, _without_bounds),
+    "drift": Kind(_drift, faults.Drift, lambda kind: kind.assumes.clock_drift),
+    "slow-disk": Kind(_slow_disk, faults.SlowDisk, _writes_without_bounds),
+    "stalled-disk": Kind(_stalled_disk, faults.StallDisk, _writes_without_bounds),
+    "join": Kind(_join, faults.Join, _always),
+    "leave": Kind(_leave, faults.Leave, _always),
+    "ask": Kind(_ask, faults.Ask, _always),
+    "voters": Kind(_voters, faults.SetVoters, lambda kind: Guarantee.ONE_AT_A_TIME in kind.guarantees),
+    "false-alarm": Kind(_false_alarm, faults.FalseAlarm, _without_bounds),
+    "lying-disk": Kind(_lying_disk, faults.LyingDisk, lambda _: False),
 }
 """What `--fault` names."""
-STROKES: dict[str, type[AnyFault]] = {
-    "crash": faults.Crash,
-    "blink": faults.Restart,
-    "pause": faults.Pause,
-    "partition": faults.Partition,
-    "one-way": faults.CutLink,
-    "partial": faults.CutLink,
-    "loss": faults.Lose,
-    "duplicate": faults.Duplicate,
-    "latency": faults.Latency,
-    "drift": faults.Drift,
-    "slow-disk": faults.SlowDisk,
-    "stalled-disk": faults.StallDisk,
-    "join": faults.Join,
-    "leave": faults.Leave,
-    "ask": faults.Ask,
-    "voters": faults.SetVoters,
-    "false-alarm": faults.FalseAlarm,
-    "lying-disk": faults.LyingDisk,
-}
-"""With what each kind begins; what ends it again is no fault."""
 _CALLED: dict[type[AnyFault], str] = {
-    **{begins: name for name, begins in STROKES.items()},
+    **{one.begins: name for name, one in KINDS.items()},
     faults.Restart: "restart",
     faults.Heal: "heal",
     faults.MendLink: "mend",
@@ -254,36 +265,14 @@ def place(nodes: Sequence[NodeId], seed: int) -> tuple[tuple[NodeId, ...], ...]:
 
 def kinds_within(kind: type[Elector]) -> tuple[str, ...]:
     """The kinds of faults under which this algorithm keeps its promises."""
-    model: FaultModel = kind.assumes
-    is_bounded = model.synchrony is Synchrony.SYNCHRONOUS
-    allowed = {
-        "crash": True,
-        "blink": True,
-        "pause": not is_bounded,
-        "partition": model.partitions,
-        "one-way": model.partitions,
-        "partial": model.partitions,
-        "loss": model.links is Links.LOSSY,
-        "duplicate": model.links is Links.LOSSY,
-        "latency": not is_bounded,
-        "drift": model.clock_drift,
-        "slow-disk": not is_bounded and bool(kind.records),
-        "stalled-disk": not is_bounded and bool(kind.records),
-        "join": True,
-        "leave": True,
-        "ask": True,
-        "voters": Guarantee.ONE_AT_A_TIME in kind.guarantees,
-        "false-alarm": not is_bounded,
-        "lying-disk": False,
-    }
-    return tuple(name for name, is_allowed in allowed.items() if is_allowed)
+    return tuple(name for name, one in KINDS.items() if one.is_within(kind))
 
 
 def kinds_beyond(kind: type[Elector], strokes: Iterable[Stroke]) -> tuple[str, ...]:
     """The kinds of faults among these strokes under which this algorithm promises nothing."""
-    within = {STROKES[name] for name in kinds_within(kind)}
+    within = {KINDS[name].begins for name in kinds_within(kind)}
     struck = {type(stroke.fault) for stroke in strokes}
-    return tuple(name for name, begins in STROKES.items() if begins in struck - within)
+    return tuple(name for name, one in KINDS.items() if one.begins in struck - within)
 
 
 def checked(kinds: Iterable[str]) -> tuple[str, ...]:
@@ -315,7 +304,7 @@ def draw(
         swarm = [name for name in swarm if name != "leave"]
     if swarm:
         for _ in range(1 + int(chance.random() * max(1, healed_ns // NS_PER_S))):
-            KINDS[swarm[int(chance.random() * len(swarm))]](drawing)
+            KINDS[swarm[int(chance.random() * len(swarm))]].draw(drawing)
     strokes = sorted(drawing.strokes, key=lambda stroke: stroke.at_ns)
     alone: tuple[NodeId, ...] = ()
     if "voters" not in swarm and chance.random() < 0.5:  # noqa: PLR2004  a fair coin
