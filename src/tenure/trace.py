@@ -214,6 +214,20 @@ class Released(Happened, frozen=True):
     token: int
 
 
+class Asked(Happened, frozen=True):
+    """A client asked the node for something."""
+
+    node: NodeId
+    text: str
+
+
+class Answered(Happened, frozen=True):
+    """The node told a client what came of what it asked for."""
+
+    node: NodeId
+    text: str
+
+
 class Sided(Happened, frozen=True):
     """What a node made of a divided group: see `core.effects.Divided`."""
 
@@ -273,6 +287,8 @@ Record = (
     | Closed
     | Renews
     | Released
+    | Asked
+    | Answered
     | Sided
     | Clock
     | Struck

@@ -10,8 +10,9 @@ import pytest
 from tenure.core.events import NodeId
 from tenure.detectors.watched import Watched
 from tenure.simulator import simulate
+from tenure.simulator.expectations import Expectation
 from tenure.simulator.faults import Stroke, parse
-from tenure.simulator.scenario import Expectation, Scenario
+from tenure.simulator.scenario import Scenario
 
 S = 1_000_000_000
 every_detector = pytest.mark.parametrize("detector", ["heartbeat", "phi"])

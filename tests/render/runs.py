@@ -190,6 +190,8 @@ def hostile() -> trace.Trace:
         trace.Held(at_ns=ns(6), node=1, token=1 << 70, until_ns=ns(1 << 70)),
         trace.Lost(at_ns=ns(7), node=1, token=1 << 70, why=bad),
         trace.Sided(at_ns=ns(8), node=2, side=bad, sees=tuple(range(1000)), why=bad),
+        trace.Asked(at_ns=ns(9), node=1, text=bad),
+        trace.Answered(at_ns=ns(9), node=1, text=bad),
         trace.Struck(at_ns=ns(9), text=bad),
         trace.Phase(at_ns=ns(10), name=bad),
         trace.Violated(at_ns=ns(11), checker=bad, text=bad),

@@ -13,15 +13,41 @@ from hypothesis import strategies as st
 
 from tenure.errors import ConfigurationError
 from tenure.simulator import simulate
+from tenure.simulator.callers import Read, Write
+from tenure.simulator.expectations import Expectation
 from tenure.simulator.faults import Crash, Stroke
-from tenure.simulator.scenario import Expectation, Scenario, parse_script, read
+from tenure.simulator.scenario import Called, Scenario, parse_script, read
 from tests.simulator.test_faults import FAULTS, TIMES
 
 NODES = st.lists(st.integers(1, 999_999_999), min_size=1, max_size=6, unique=True).map(tuple)
+NONE: st.SearchStrategy[tuple[int, ...]] = st.just(())
+PLAIN = (st.just(""), NONE)
+"""That an expectation names nodes only."""
 EXPECTATIONS = st.one_of(
-    st.builds(Expectation, TIMES, st.sampled_from(["leader", "holder"]), st.tuples(st.integers(0, 9))),
-    st.builds(Expectation, TIMES, st.just("leaders"), NODES),
-    st.builds(Expectation, TIMES, st.sampled_from(["no leader", "no holder", "one leader"]), st.just(())),
+    st.builds(Expectation, TIMES, st.sampled_from(["leader", "holder"]), st.tuples(st.integers(0, 9)), *PLAIN),
+    st.builds(Expectation, TIMES, st.just("leaders"), NODES, *PLAIN),
+    st.builds(Expectation, TIMES, st.sampled_from(["no leader", "no holder", "one leader"]), NONE, *PLAIN),
+    st.builds(Expectation, TIMES, st.just("term"), NONE, st.integers(0, 999_999_999).map(str), NONE),
+    st.builds(Expectation, TIMES, st.just("voters"), NODES, st.just(""), NODES | NONE),
+    st.builds(
+        Expectation,
+        TIMES,
+        st.just("tells"),
+        st.tuples(st.integers(0, 9)),
+        st.sampled_from(["done", "7", "none", "ask 3", "ask later", "busy", "unknown", "refused", "nothing"]),
+        NONE,
+    ),
+)
+KEYS = st.from_regex(r"[a-z][a-z0-9]{0,31}", fullmatch=True)
+CALLS = st.one_of(
+    st.builds(
+        lambda node, key, first, more: Write(node, key, first, first + more),
+        st.integers(0, 9),
+        KEYS,
+        st.integers(0, 999_990_000),
+        st.integers(0, 999),
+    ),
+    st.builds(Read, st.integers(0, 9), KEYS),
 )
 
 
@@ -41,6 +67,7 @@ SCENARIOS = st.builds(
     until_ns=st.none() | TIMES,
     detector=st.none() | st.sampled_from(["phi", "told"]),
     strokes=st.lists(st.builds(Stroke, TIMES, FAULTS), max_size=5).map(in_order),
+    calls=st.lists(st.builds(Called, TIMES, CALLS), max_size=3).map(in_order),
     expectations=st.lists(EXPECTATIONS, max_size=5).map(in_order),
 )
 
@@ -75,6 +102,15 @@ def test_a_script_is_read_whatever_its_spaces_comments_and_order() -> None:
         ("at 5s expect", "write one of: expect leader N"),
         ("at 5s expect leader", "write one of: expect leader N"),
         ("at 5s expect peace", "write one of: expect leader N"),
+        ("at 5s expect leader 1 2", "write one of: expect leader N"),
+        ("at 5s expect voters", "write one of: expect leader N"),
+        ("at 5s expect voters 1 |", "write one of: expect leader N"),
+        ("at 5s expect 1 tells lies", "write one of: expect leader N"),
+        ("at 5s write", "write one of: write KEY 1 at N"),
+        ("at 5s write A 1 at 2", "write one of: write KEY 1 at N"),
+        ("at 5s write a 9..1 at 2", "the least first"),
+        ("at 5s write a 1..1001 at 2", "write 1 to 1000 values"),
+        ("at 5s read a", "write one of: write KEY 1 at N"),
         ("algorithm", "for example `algorithm bully`"),
         ("detector", "`detector phi`"),
         ("seed x", "such as `seed 7`"),
@@ -104,8 +140,26 @@ def test_what_is_said_twice_is_refused() -> None:
         parse_script("seed 1\nseed 2\n")
 
 
-VERBS = ("at", "expect", "converge", "from", "nodes", "seed", "until", "detector", "algorithm", "leader", "crash", "no")
-SAID = [*VERBS, "5s", "1", "2", "|", "#", "²", "٣", "-1", "1e999s"]
+VERBS = (
+    "write",
+    "read",
+    "tells",
+    "voters",
+    "term",
+    "at",
+    "expect",
+    "converge",
+    "from",
+    "nodes",
+    "seed",
+    "until",
+    "detector",
+    "algorithm",
+    "leader",
+    "crash",
+    "no",
+)
+SAID = [*VERBS, "a", "1..2", "5s", "1", "2", "|", "#", "²", "٣", "-1", "1e999s"]
 
 
 @settings(deadline=None, database=None)
@@ -185,6 +239,10 @@ def test_an_expectation_after_the_end_is_refused() -> None:
         ("at 1s partition 1 7 | 2", "there is no node 7"),
         ("at 1s voters 1 2 8 by 1", "there is no node 8"),
         ("at 1s expect leader 9", "there is no node 9"),
+        ("at 1s expect voters 1 9 | 1 2", "there is no node 9"),
+        ("at 1s expect 9 tells done", "there is no node 9"),
+        ("at 1s read a at 9", "there is no node 9"),
+        ("at 99s write a 1 at 1", "the run ends at 10s"),
         ("at 99s crash 1", "the run ends at 10s"),
     ],
 )
@@ -203,3 +261,74 @@ def test_what_joins_may_be_named(tmp_path: Path) -> None:
     script.write_text("nodes 1 2 3\nat 1s join 4\nat 2s crash 4\n")
 
     assert len(read(script).strokes) == 2
+
+
+SERVED = "algorithm raft\nnodes 1 2 3\nseed 10\nuntil 12s\ndetector told\n"  # node 1 leads from the second second on
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("at 3s write a 1 at 1", "done"),
+        ("at 3s write a 1..60 at 1", "done"),
+        ("at 3s read a at 1", "none"),
+        ("at 3s read a at 2", "none"),
+        ("at 3s write a 1 at 2", "ask 1"),
+        ("at 500ms write a 1 at 1", "ask later"),
+        ("at 3s partition 1 | 2 3\nat 3s write a 1 at 1", "unknown"),
+        ("at 3s crash 1\nat 4s read a at 1", "nothing"),
+        ("at 3s pause 1 for 5s\nat 4s read a at 1", "nothing"),
+        ("at 3s write a 7 at 1\nat 4s read a at 1", "7"),
+        ("at 3s write a 1..1000 at 1\nat 4s write a 1..1000 at 1", "done"),
+    ],
+)
+def test_a_node_tells_its_client_what_came_of_it(line: str, told: str) -> None:
+    """The last thing that it was asked for, and nothing else; a node that nobody has asked tells nothing."""
+    asked = max(one.call.node for one in parse_script(line).calls)
+    expected = f"at 6s expect {asked} tells {told}\nat 6s expect {asked} tells refused\nat 6s expect 3 tells nothing\n"
+    run = simulate(scenario=parse_script(f"{SERVED}{line}\n{expected}"))
+
+    assert [violation.text for violation in run.violations] == [
+        f"expected {asked} tells refused; node {asked} tells {told}"
+    ]
+
+
+def test_what_was_asked_and_told_is_a_history() -> None:
+    """Every write is one operation, and a read that was answered; what has no answer may have come about."""
+    script = "at 3s write a 1..3 at 1\nat 4s read a at 2\nat 5s read a at 3\nat 5s write a 4 at 3\nat 5s crash 3\n"
+    run = simulate(scenario=parse_script(f"{SERVED}{script}at 6s partition 1 | 2 3\nat 6s write a 5 at 1\n"))
+
+    assert run.violations == []
+    assert sorted((one.kind, one.argument, one.result, one.completed_ns is None) for one in run.history) == [
+        ("read", (), 3, False),
+        ("write", (1,), None, False),
+        ("write", (2,), None, False),
+        ("write", (3,), None, False),
+        ("write", (5,), None, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expected", "is_so"),
+    [
+        ("at 4s expect term 1", True),
+        ("at 4s expect term 2", False),
+        ("at 4s expect voters 1 2 3", True),
+        ("at 4s expect voters 3 2 1", True),
+        ("at 4s expect voters 1 2", False),
+        ("at 4s expect voters 1 2 3 | 1 2 3", False),
+        ("at 1s expect voters 1 2 3", False),
+    ],
+)
+def test_terms_and_voters_are_compared_with_what_is(expected: str, is_so: bool) -> None:
+    """Voters are the leader's: where nobody leads there are none to compare."""
+    run = simulate(scenario=parse_script(f"{SERVED}{expected}\n"))
+
+    assert [violation.checker for violation in run.violations] == ([] if is_so else ["expectation"])
+
+
+@pytest.mark.parametrize("line", ["at 1s write a 1 at 1", "at 1s expect voters 1 2 3", "at 1s expect 1 tells done"])
+def test_who_serves_nobody_is_asked_for_nothing(line: str) -> None:
+    """It is refused before the run, with whom to name instead."""
+    with pytest.raises(ConfigurationError, match="bully serves no clients, and no log has its voters; name raft"):
+        simulate("bully", detector="told", scenario=parse_script(f"nodes 1 2 3\nuntil 5s\n{line}\n"))

@@ -12,7 +12,8 @@ words      messages and records in words
 faults     what can go wrong, as data and as words
 nemesis, news                carries faults out | tells nodes of members and deaths
 plan       draws what goes wrong from a seed, inside an algorithm's fault model
-scenario   the same from a script in plain text, with what is expected
+scenario   the same from a script in plain text
+expectations, callers        what a script expects | what its clients ask for
 names      algorithms and detectors by name
 tenures    who may act, from the records
 checkers, measures           what must hold | how long there was no leader, or two

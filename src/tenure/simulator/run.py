@@ -8,7 +8,6 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from typing import assert_never
 
 import msgspec
 
@@ -19,9 +18,11 @@ from tenure.core.events import NodeId
 from tenure.core.model import Guarantee
 from tenure.durations import NS_PER_S, to_ns
 from tenure.errors import ConfigurationError
-from tenure.simulator import checkers, clients, given, linearizability, names, plan, raft_checkers
+from tenure.simulator import checkers, clients, expectations, given, linearizability, names, plan, raft_checkers
+from tenure.simulator.callers import Callers
 from tenure.simulator.checkers import Checker, Violation
 from tenure.simulator.clients import Clients
+from tenure.simulator.expectations import Expectation
 from tenure.simulator.faults import Join
 from tenure.simulator.history import Operation
 from tenure.simulator.holders import Holders
@@ -31,7 +32,7 @@ from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
 from tenure.simulator.node import RanAway
 from tenure.simulator.plan import Plan
-from tenure.simulator.scenario import Expectation, Scenario
+from tenure.simulator.scenario import Called, Scenario
 from tenure.simulator.surroundings import Surroundings
 from tenure.simulator.words import by_kind
 from tenure.simulator.world import World
@@ -53,6 +54,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     until_ns: int
     plan: Plan
+    calls: tuple[Called, ...] = ()
+    """What a scenario's clients ask for."""
     expectations: tuple[Expectation, ...] = ()
     settings: object = None
     surroundings: Surroundings = Surroundings()
@@ -170,13 +173,14 @@ def set_up(
         raise ConfigurationError("until is 0, so that nothing would happen; give seconds such as until=60")
     if kinds is not None and is_told:
         raise ConfigurationError("a scenario says what goes wrong; give it, or kinds of faults, and not both")
-    drawn = _said(scenario, numbers, until_ns) if is_told else plan.draw(kind, numbers, seed, until_ns, kinds)
+    drawn = _said(inner, scenario, numbers, until_ns) if is_told else plan.draw(kind, numbers, seed, until_ns, kinds)
     return Setup(
         kind=kind,
         nodes=numbers,
         seed=seed,
         until_ns=until_ns,
         plan=drawn,
+        calls=scenario.calls,
         expectations=scenario.expectations,
         settings=settings,
         surroundings=surroundings,
@@ -204,8 +208,12 @@ def _with_settings(kind: type[Elector], inner: type[Elector], settings: object) 
     return kind.over(inner, settings)
 
 
-def _said(scenario: Scenario, nodes: Sequence[NodeId], until_ns: int) -> Plan:
+def _said(kind: type[Elector], scenario: Scenario, nodes: Sequence[NodeId], until_ns: int) -> Plan:
     """What a scenario lets happen: what it says and nothing else. Raises ConfigurationError."""
+    of_raft = [str(one.call) for one in scenario.calls]
+    of_raft += [f"expect {one}" for one in scenario.expectations if one.is_of_raft]
+    if of_raft and not issubclass(kind, Serving):
+        raise ConfigurationError(f"{of_raft[0]}: {kind.name} serves no clients, and no log has its voters; name raft")
     late = [expected for expected in scenario.expectations if expected.at_ns > until_ns]
     if late:
         raise ConfigurationError(
@@ -295,14 +303,12 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
     nemesis = Nemesis(world, News(world))
     if setup.holders:
         nemesis.ask = Holders(world, setup.plan.healed_ns).ask
+    called: Callers | None = None
     try:
         if setup.plan.healed_ns is not None:
             world.tell(trace.Phase(0, "faults"))
         world.start()
-        for stroke in setup.plan.strokes:
-            nemesis.at(stroke.at_ns, stroke.fault)
-        for expected in setup.expectations:
-            world.call_at(expected.at_ns, _expect, (world, judge, expected))
+        called = _let_come(setup, nemesis, judge)
         if setup.plan.healed_ns is not None:
             healed = trace.Phase(setup.plan.healed_ns, "healed", setup.plan.converging)
             world.call_at(setup.plan.healed_ns, world.tell, healed)
@@ -319,6 +325,9 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
         done.history = served.ended()
         if judge.is_final and (text := served.why_no_service()) is not None:
             judge.object(clients.SERVICE, world.now_ns, text)
+    elif called is not None:
+        done.history = called.ended()
+    if done.history:
         verdict = linearizability.check(done.history, limit_steps=LIMIT_STEPS)
         if verdict.outcome is linearizability.Outcome.VIOLATION:
             judge.object(clients.LINEARIZABLE, world.now_ns, f"no order of what clients did explains {verdict.failure}")
@@ -336,37 +345,22 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
     return done
 
 
+def _let_come(setup: Setup, nemesis: Nemesis, judge: _Judge) -> Callers | None:
+    """Let everything happen that is written down, and be looked at what is expected; who asks what scripts ask for."""
+    world = nemesis.world
+    called = Callers(world) if setup.calls else None
+    told = {} if called is None else called.told
+    for stroke in setup.plan.strokes:
+        nemesis.at(stroke.at_ns, stroke.fault)
+    for one in setup.calls:
+        assert called is not None
+        world.call_at(one.at_ns, called.ask, one.call)
+    for expected in setup.expectations:
+        world.call_at(expected.at_ns, expectations.compare, (world, told, expected, judge.object))
+    return called
+
+
 def _told(error: Exception) -> str:
     """An exception of an elector, and where it was raised."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({PurePath(where.filename).name}:{where.lineno})"
-
-
-def _expect(what: tuple[World, _Judge, Expectation]) -> None:
-    """Compare what a scenario expects with what is."""
-    world, judge, expected = what
-    recognised = {number: elector.leader for number, elector in world.electors.items()}
-    leading = tuple(number for number, leader in recognised.items() if leader == number)
-    holding = tuple(
-        number
-        for number, node in sorted(world.nodes.items())
-        if node.elector is not None and node.held is not None and node.held[1] > node.clock.at(world.now_ns)
-    )
-    match expected.what:
-        case "leader":
-            is_so = set(recognised.values()) == set(expected.nodes)
-        case "leaders":
-            is_so = leading == tuple(sorted(expected.nodes))
-        case "no leader":
-            is_so = not leading
-        case "one leader":
-            is_so = len(leading) == 1 and set(recognised.values()) == set(leading)
-        case "holder":
-            is_so = holding == expected.nodes
-        case "no holder":
-            is_so = not holding
-        case _:
-            assert_never(expected.what)
-    if not is_so:
-        found = f"each recognises {recognised}; who holds: {list(holding)}"
-        judge.object("expectation", world.now_ns, f"expected {expected}; {found}")

@@ -11,9 +11,13 @@
 
 A line is one of: `algorithm NAME`, `nodes N...`, `seed N`, `until DURATION`, `detector NAME`, `hosts N... | N...` (the
 nodes of one host, whose kernel tells each of them when another's process is gone), `at TIME FAULT`, `at TIME expect
-...`, and `converge N... from TIME`: from then on nothing goes wrong, and these must come to agree. What can be
-expected is one of: `leader N` (all that live recognise it), `leaders N...` (just these believe that they lead), `no
-leader` (nobody does), `holder N` (just it may act), `no holder`, `one leader` (whoever it is).
+...`, and `converge N... from TIME`: from then on nothing goes wrong, and these must come to agree. Of an algorithm that
+serves clients also `at TIME write KEY 1 at N`, `write KEY 1..60 at N` and `read KEY at N`.
+
+What can be expected is one of: `leader N` (all that live recognise it), `leaders N...` (just these believe that they
+lead), `no leader` (nobody does), `holder N` (just it may act), `no holder`, `one leader` (whoever it is), `term N` (the
+latest of those that live); of one that serves also `voters N...` and, where old and new ones must both agree, `voters
+N... | N...` (at the leader), and `N tells ...` (what it answered to who asked it last).
 """
 
 from __future__ import annotations
@@ -21,28 +25,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tenure.core.events import NodeId
 from tenure.durations import to_ns
 from tenure.errors import ConfigurationError
+from tenure.simulator import callers, expectations
+from tenure.simulator.callers import AnyCall
+from tenure.simulator.expectations import Expectation
 from tenure.simulator.faults import MOST_SHOWN, NUMBER, Join, Stroke, duration, nodes_of, parse
 
 LIMIT_LINES = 100_000
-What = Literal["leader", "leaders", "no leader", "one leader", "holder", "no holder"]
 
 
-class Expectation(NamedTuple):
-    """What must be so at a true instant, as the head of this file says."""
+class Called(NamedTuple):
+    """Somebody asks a node for something at a true instant."""
 
     at_ns: int
-    what: What
-    nodes: tuple[NodeId, ...] = ()
-
-    def __str__(self) -> str:
-        return " ".join((self.what, *map(str, self.nodes)))
+    call: AnyCall
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[tuple[NodeId, ...], ...] = ()
     """As in `Surroundings`."""
     strokes: tuple[Stroke, ...] = ()
+    calls: tuple[Called, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     healed_ns: int | None = None
     """From when on `converging` are judged for agreement and termination."""
@@ -73,12 +76,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         if self.healed_ns is not None:
             lines.append(f"converge {' '.join(map(str, self.converging))} from {duration(self.healed_ns)}")
         timed = [(stroke.at_ns, str(stroke.fault)) for stroke in self.strokes]
+        timed += [(called.at_ns, str(called.call)) for called in self.calls]
         timed += [(expected.at_ns, f"expect {expected}") for expected in self.expectations]
         lines += [f"at {duration(at_ns)} {words}" for at_ns, words in sorted(timed, key=lambda line: line[0])]
         return "".join(f"{line}\n" for line in lines)
-
-
-_EXPECT = re.compile(r"(leader|holder) (\d{1,9})|(leaders)((?: \d{1,9})+)|(no leader|no holder|one leader)")
 
 
 def read(path: Path) -> Scenario:
@@ -99,11 +100,13 @@ def refuse_what_cannot_happen(
     Raises ConfigurationError.
     """
     known = {*(nodes or ()), *(one.fault.node for one in scenario.strokes if isinstance(one.fault, Join))}
-    expected = [(one.at_ns, f"expect {one}", set(one.nodes)) for one in scenario.expectations]
+    expected = [(one.at_ns, f"expect {one}", {*one.nodes, *one.old}) for one in scenario.expectations]
+    called = [(one.at_ns, str(one.call), {one.call.node}) for one in scenario.calls]
     if nodes and (unknown := {node for host in scenario.hosts for node in host} - known):
         raise ConfigurationError(f"{name}: hosts: there is no node {min(unknown)}; add it to `nodes`, or let it join")
     for at_ns, words, named in [
         *((at_ns, str(fault), nodes_of(fault)) for at_ns, fault in scenario.strokes),
+        *called,
         *expected,
     ]:
         line = f"{name}: at {duration(at_ns)} {words}"
@@ -118,8 +121,7 @@ def refuse_what_cannot_happen(
 def parse_script(text: str, *, name: str = "the scenario") -> Scenario:
     """The scenario in this text. Raises ConfigurationError, which names the line."""
     said: dict[str, Any] = {}
-    strokes: list[Stroke] = []
-    expectations: list[Expectation] = []
+    timed: list[Stroke | Called | Expectation] = []
     lines = text.splitlines()
     if len(lines) > LIMIT_LINES:
         raise ConfigurationError(f"{name} has {len(lines)} lines, and {LIMIT_LINES} are allowed")
@@ -130,21 +132,21 @@ def parse_script(text: str, *, name: str = "the scenario") -> Scenario:
         try:
             verb, *rest = words.split(maxsplit=1)
             if verb == "at":
-                _timed(" ".join(rest), strokes, expectations)
+                timed.append(_timed(" ".join(rest)))
             elif verb in said:
                 raise ConfigurationError(f"{verb} is said twice; leave one of them out")
             else:
                 said[verb] = _setting(verb, " ".join(rest))
         except ValueError as error:
             raise ConfigurationError(f"{name}, line {number}: {error}") from error
-    strokes.sort(key=lambda stroke: stroke.at_ns)
-    expectations.sort(key=lambda expected: expected.at_ns)
+    timed.sort(key=lambda one: one.at_ns)
     made: Any = Scenario  # each setting is of the type that _setting gives it
     converging, healed_ns = said.pop("converge", ((), None))
     scenario: Scenario = made(
         **{"until_ns" if verb == "until" else verb: value for verb, value in said.items()},
-        strokes=tuple(strokes),
-        expectations=tuple(expectations),
+        strokes=tuple(one for one in timed if isinstance(one, Stroke)),
+        calls=tuple(one for one in timed if isinstance(one, Called)),
+        expectations=tuple(one for one in timed if isinstance(one, Expectation)),
         converging=converging,
         healed_ns=healed_ns,
     )
@@ -185,18 +187,13 @@ def _nodes(words: str) -> tuple[NodeId, ...]:
     return nodes
 
 
-def _timed(rest: str, strokes: list[Stroke], expectations: list[Expectation]) -> None:
+def _timed(rest: str) -> Stroke | Called | Expectation:
     instant, *said = rest.split() or [""]
     at_ns, words = to_ns(instant), " ".join(said)
-    if said[:1] != ["expect"]:
-        strokes.append(Stroke(at_ns, parse(words)))
-        return
-    match = _EXPECT.fullmatch(words.removeprefix("expect").strip())
-    if match is None:
-        raise ConfigurationError(
-            f"{words[:MOST_SHOWN]!r} is no expectation; write one of: expect leader N, leaders N N, no leader, "
-            "holder N, no holder, one leader"
-        )
-    what: Any = match[1] or match[3] or match[5]  # one of What: nothing else is matched
-    nodes = tuple(int(word) for word in (match[2] or match[4] or "").split())
-    expectations.append(Expectation(at_ns, what, nodes))
+    match said[:1]:
+        case ["expect"]:
+            return expectations.parse(at_ns, " ".join(said[1:]))
+        case [verb] if verb in callers.VERBS:
+            return Called(at_ns, callers.parse(words))
+        case _:
+            return Stroke(at_ns, parse(words))

@@ -8,6 +8,9 @@ from tenure.core.events import NodeId
 from tenure.errors import ConfigurationError
 from tenure.simulator.network import MS
 
+Hosts = tuple[tuple[NodeId, ...], ...]
+"""The nodes of each host that has more than one."""
+
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """How the world is when nothing goes wrong. Times are integer nanoseconds of true time."""
@@ -26,7 +29,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     news_least_ns: int = 50 * MS
     news_most_ns: int = 300 * MS
     """From when a member joins or leaves until each other node is told."""
-    hosts: tuple[tuple[NodeId, ...], ...] = ()
+    hosts: Hosts = ()
     """Nodes that run on one host, whose kernel tells each of them for certain when the process of another is gone; who
     is not named runs on a host of its own."""
     kernel_least_ns: int = MS // 10

@@ -29,7 +29,9 @@ from tenure.render.spacetime.spans import (
     stance,
 )
 from tenure.trace import (
+    Answered,
     Arrived,
+    Asked,
     Became,
     Began,
     Clock,
@@ -187,6 +189,9 @@ class _Reader:
             case Sided(node=node, side=side):
                 self.node(node)
                 self.mark(record, step, "note", f"side: {side}", node)
+            case Asked(node=node, text=text) | Answered(node=node, text=text):
+                self.node(node)
+                self.mark(record, step, "note", text if isinstance(record, Asked) else f"tells: {text}", node)
             case Clock(node=node, ppm=ppm):
                 self.node(node)
                 self.mark(record, step, "note", f"clock {ppm:+d} ppm", node)

@@ -14,7 +14,9 @@ from tenure.render.spacetime.cuts import describe
 from tenure.render.spacetime.history import end_of, history
 from tenure.render.spacetime.spans import History, Together
 from tenure.trace import (
+    Answered,
     Arrived,
+    Asked,
     Became,
     Began,
     Clock,
@@ -158,6 +160,10 @@ class Narrator:
             case Sided(node=node, side=side, sees=sees, why=why):
                 seen = clean(", ".join(map(str, sees)))
                 return f"node {node} sees {seen or 'nobody'} of the group; its side: {clean(side)}{_why(why)}"
+            case Asked(node=node, text=text):
+                return f"a client asks node {node}: {clean(text)}"
+            case Answered(node=node, text=text):
+                return f"node {node} tells a client: {clean(text)}"
             case Clock(node=node, ppm=ppm):
                 pace = f"{abs(ppm)} millionths too {'fast' if ppm > 0 else 'slow'}" if ppm else "right"
                 return f"the clock of node {node} runs {pace}"
