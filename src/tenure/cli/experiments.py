@@ -44,7 +44,10 @@ def carry_out(name: str, trials: int | None, seed: int, plot: Path | None, outpu
 
 
 def _print(experiment: Experiment, done: list[Line]) -> None:
-    columns = [word for name in experiment.statistics for word in (name, "ours")]
+    is_published = {name: any(name in line.published for line in done) for name in experiment.statistics}
+    columns = [
+        word for name in experiment.statistics for word in ((name, "ours") if is_published[name] else (f"our {name}",))
+    ]
     has_variants = any(line.variant for line in done)
     rows(
         [
@@ -54,7 +57,11 @@ def _print(experiment: Experiment, done: list[Line]) -> None:
                     line.case,
                     *((line.variant,) if has_variants else ()),
                     str(line.trials) + (f" ({line.unfinished} given up)" if line.unfinished else ""),
-                    *(cell for name in experiment.statistics for cell in _cells(line, name)),
+                    *(
+                        cell
+                        for name in experiment.statistics
+                        for cell in _cells(line, name)[0 if is_published[name] else 1 :]
+                    ),
                 )
                 for line in done
             ),
@@ -64,8 +71,9 @@ def _print(experiment: Experiment, done: list[Line]) -> None:
 
 def _cells(line: Line, name: str) -> tuple[str, str]:
     """What was published, and what we measured: both with three digits at least."""
-    published, measured = line.published.get(name), line.measured[name]
-    return "-" if published is None else _number(published), "given up" if measured is None else _number(measured)
+    published, measured = line.published.get(name), line.measured.get(name)
+    nothing = "given up" if name in line.measured else "-"
+    return "-" if published is None else _number(published), nothing if measured is None else _number(measured)
 
 
 def _number(value: float) -> str:

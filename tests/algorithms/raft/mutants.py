@@ -18,6 +18,7 @@ from tenure.algorithms.raft.configuration import Configuration
 from tenure.algorithms.raft.log import Log
 from tenure.algorithms.raft.messages import AppendEntries, Matched, Snapshot, Vote
 from tenure.algorithms.raft.sessions import Sessions, Stored, _encode
+from tenure.algorithms.raft.tuning import Tuning
 from tenure.core.effects import Send
 from tenure.core.quorum import Quorum
 from tenure.durations import NEVER_NS
@@ -243,6 +244,18 @@ def trust_all_clocks(self: Settings, granted_ns: int) -> int:
     return granted_ns
 
 
+def count_the_configured_promise(self: Raft, progress: Any, answer: Any, tuned: Any, now_ns: int) -> None:
+    """A leader looks at no answer for how long it promises."""
+    del tuned
+    note_promise(self, progress, answer, None, now_ns)
+
+
+def shorten_promises_that_were_given(self: Raft, now_ns: int) -> None:
+    """What is promised next stands in the place of what was promised before."""
+    self.promised_until_ns = now_ns + self._timing.promise_ns
+    self.tenure_until_ns = now_ns + self.settings.tenure_ns
+
+
 def lead_on_after_the_deadline(self: Raft, now_ns: int) -> None:
     """One term may have two tenures: C32."""
     del self, now_ns
@@ -306,6 +319,8 @@ CRASHES = ("crash", "blink", "partition", "slow-disk")
 CUTS = ("partition", "one-way", "pause", "latency")
 SPLIT = Settings(spread_ns=5_000_000, snapshot_every=40, keep_tail=5)
 """Votes split all the time."""
+TUNED = Settings(tuning=Tuning(), snapshot_every=40, keep_tail=5)
+"""Time-outs follow round trips."""
 MUTANTS = (
     Mutant(Raft, "_send", acknowledge_what_is_not_durable, DURABLE, 0, ("slow-disk",)),
     Mutant(Raft, "_send", vote_before_it_is_durable, DURABLE, 0, ("slow-disk", "blink")),
@@ -317,6 +332,8 @@ MUTANTS = (
     Mutant(Raft, "_fresh_from", truncate_by_late_messages, DURABLE, 8, ("latency", "duplicate")),
     Mutant(Raft, "_lead", open_at_once, ONE, 4, CUTS),
     Mutant(Raft, "_left_ns", say_that_nothing_is_left, ONE, 4, CUTS),
+    Mutant(Raft, "_note_promise", count_the_configured_promise, LEASE, 0, ("partition",), settings=TUNED),
+    Mutant(Raft, "_promise", shorten_promises_that_were_given, LEASE, 4, ("partition",), settings=TUNED),
     Mutant(Raft, "_expire", lead_on_after_the_deadline, GROW, 14, ("pause", "partition")),
     Mutant(Raft, "_is_giving_way", read_by_lease_while_giving_way, LEASE, 1, ("ask",)),
     Mutant(Sessions, "execute", apply_every_retry, LINEAR, 2, ("latency", "loss", "crash")),

@@ -2,7 +2,7 @@
 
 fail_over   one trial: the leader crashes, and somebody hears of the next one
 lines       an experiment as data, and its trials on all cores
-figure_16, split_votes, wide_area, messages   the experiments, with the published numbers
+figure_16, split_votes, wide_area, messages, tuned   the experiments, with the published numbers
 plots       pictures of them
 """
 
@@ -12,9 +12,12 @@ from tenure.simulator.experiments.figure_16 import FIGURE_16
 from tenure.simulator.experiments.lines import Case, Experiment, Line, counts_of, lines
 from tenure.simulator.experiments.messages import MESSAGES
 from tenure.simulator.experiments.split_votes import SPLIT_VOTES
+from tenure.simulator.experiments.tuned import RAFT_TUNED
 from tenure.simulator.experiments.wide_area import WIDE_AREA
 
 __all__ = ["EXPERIMENTS", "Case", "Experiment", "Line", "counts_of", "lines"]
 
-EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (FIGURE_16, SPLIT_VOTES, WIDE_AREA, MESSAGES)}
+EXPERIMENTS: dict[str, Experiment] = {
+    one.name: one for one in (FIGURE_16, SPLIT_VOTES, WIDE_AREA, MESSAGES, RAFT_TUNED)
+}
 """By name."""

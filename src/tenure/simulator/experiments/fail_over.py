@@ -5,22 +5,24 @@ The Raft that ships, in the simulator; what a trial adds around it is said by th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from math import log
 from random import Random
 
 import msgspec
 
 from tenure import trace
-from tenure.algorithms.raft import Raft, Settings
-from tenure.algorithms.raft.messages import OpenSession, RequestVote
+from tenure.algorithms.raft import Raft, Role, Settings
+from tenure.algorithms.raft.messages import AppendEntries, OpenSession, RequestVote
 from tenure.core.effects import Effect, Send
 from tenure.core.events import Demand, Event, NodeId
 from tenure.durations import NS_PER_S
 from tenure.simulator import faults
 from tenure.simulator.disk import Disk
 from tenure.simulator.nemesis import Nemesis
-from tenure.simulator.network import MS
+from tenure.simulator.network import MS, Weather
 from tenure.simulator.news import News
 from tenure.simulator.surroundings import Surroundings
 from tenure.simulator.words import by_kind
@@ -50,6 +52,26 @@ class FailOver(msgspec.Struct, frozen=True, kw_only=True):
     first, so that no candidate that crashed has asked for what it does not remember."""
     limit_ns: int = 60 * NS_PER_S
     """A trial that takes longer is given up."""
+    steady_ns: int = 0
+    """So long the group is left alone before the leader crashes, who is whoever leads then. Not with `also_down`."""
+    weathers: tuple[tuple[int, Weather], ...] = ()
+    """How links are in that time, from these instants of it on, in their order, and afterwards."""
+    until_acts: bool = False
+    """Whether to wait until the next leader opens its tenure."""
+    beside: Settings | None = None
+    """The same trial is done with these as well, to compare."""
+
+
+class Steady(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened while the group was left alone."""
+
+    time_outs: int = 0
+    """Nodes that lost patience with a leader that lived."""
+    elections: int = 0
+    """Candidates that asked for votes."""
+    lasted_ns: int = 0
+    beats: int = 0
+    """Messages of the leader's kind, almost all of them heartbeats."""
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +90,11 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     sent: dict[str, int]
     """Messages by kind from the crash until all survivors have heard of the next leader, each counted when it leaves,
     to the dead as well."""
+    acts_ns: int | None = None
+    """Until the next leader opens its tenure, if that was waited for."""
+    steady: Steady = Steady()
+    beside: Gap | None = None
+    """What came of the same trial with other settings."""
 
 
 def settings(
@@ -128,11 +155,23 @@ class _Watch:
         self.all_heard = False
         self.campaigns = 0
         self.sent: dict[str, int] = {}
+        self.acts_ns: int | None = None
+        self.is_steady = False
+        self.became: Counter[str] = Counter()
+        """Of the steady time: nodes by role."""
 
     def see(self, record: trace.Record) -> None:
-        if self.since_ns is None or not isinstance(record, trace.Became) or self.all_heard:
+        if isinstance(record, trace.Became) and self.is_steady:
+            self.became[record.role] += 1
+        elif self.since_ns is None:
             return
-        passed_ns = record.at_ns - self.since_ns
+        elif isinstance(record, trace.Held) and self.acts_ns is None:
+            self.acts_ns = record.at_ns - self.since_ns
+        elif isinstance(record, trace.Became) and not self.all_heard:
+            self._see_become(record, self.since_ns)
+
+    def _see_become(self, record: trace.Became, since_ns: int) -> None:
+        passed_ns = record.at_ns - since_ns
         if record.role in {"canvassing", "campaigning"}:
             self.campaigns += record.role == "campaigning"
             self.first_ns = passed_ns if self.first_ns is None else self.first_ns
@@ -145,7 +184,15 @@ class _Watch:
 
 
 def run(what: FailOver, seed: int) -> Gap:
-    """One trial. The same seed gives the same."""
+    """One trial, and another one to compare it with where that is wished. The same seed gives the same."""
+    if what.beside is None:
+        return _one(what, seed)
+    other = msgspec.structs.replace(what, settings=what.beside, beside=None)
+    return msgspec.structs.replace(_one(what, seed), beside=_one(other, seed))
+
+
+def _one(what: FailOver, seed: int) -> Gap:
+    assert not (what.also_down and what.steady_ns), "the leader might be one of those that are down"
     nodes = range(1, what.nodes + 1)
     chance = Random(f"{seed}/crash")
     watch = _Watch(leader=0)
@@ -171,11 +218,30 @@ def run(what: FailOver, seed: int) -> Gap:
         disk.least_ns = disk.most_ns = what.write_ns
         disk.tail_ns = what.write_tail_ns
     world.run(world.now_ns + 2 * what.settings.heartbeat_ns + 2 * what.most_ns)
+    steady = _leave_alone(world, watch, what)
     for number in chosen[len(chosen) - what.also_down :]:
         nemesis.strike(faults.Crash(number))
     world.run(world.now_ns + int(chance.random() * what.settings.heartbeat_ns))
+    if what.steady_ns:
+        watch.leader = leader = _agreed(world, what.settings)
     assert world.electors[leader].leader == leader, "the leader was lost before it crashed"
-    return _crash(world, nemesis, watch, what)
+    return msgspec.structs.replace(_crash(world, nemesis, watch, what), steady=steady)
+
+
+def _leave_alone(world: World, watch: _Watch, what: FailOver) -> Steady:
+    """Let time pass, and links change."""
+    for at_ns, weather in what.weathers:
+        world.call_at(world.now_ns + at_ns, partial(setattr, world.network, "weather"), weather)
+    world.sent.clear()
+    watch.is_steady = True
+    world.run(world.now_ns + what.steady_ns)
+    watch.is_steady = False
+    return Steady(
+        lasted_ns=what.steady_ns,
+        time_outs=watch.became[Role.CANVASSING],
+        elections=watch.became[Role.CAMPAIGNING],
+        beats=world.sent[AppendEntries],
+    )
 
 
 def _crash(world: World, nemesis: Nemesis, watch: _Watch, what: FailOver) -> Gap:
@@ -188,7 +254,7 @@ def _crash(world: World, nemesis: Nemesis, watch: _Watch, what: FailOver) -> Gap
         world.nodes[number].clock.when(elector.wake_ns) - watch.since_ns for number, elector in world.electors.items()
     )
     until_ns = watch.since_ns + what.limit_ns
-    while not watch.all_heard and world.now_ns < until_ns:
+    while not (watch.all_heard and (watch.acts_ns is not None or not what.until_acts)) and world.now_ns < until_ns:
         world.run(min(until_ns, world.now_ns + what.settings.election_ns // 4))
     return Gap(
         gap_ns=watch.heard_ns,
@@ -197,6 +263,7 @@ def _crash(world: World, nemesis: Nemesis, watch: _Watch, what: FailOver) -> Gap
         terms=(watch.term or max(elector.term for elector in world.electors.values())) - term,
         campaigns=watch.campaigns,
         sent=watch.sent,
+        acts_ns=watch.acts_ns,
     )
 
 
@@ -205,11 +272,17 @@ def _begin(world: World, chosen: Settings) -> NodeId:
     world.start(1)
     world.run(chosen.election_ns // 2)
     world.start(*(number for number in world.nodes if number != 1))
+    world.run(world.now_ns + chosen.election_ns)
+    return _agreed(world, chosen)
+
+
+def _agreed(world: World, chosen: Settings) -> NodeId:
+    """The leader whom all follow, as soon as there is one."""
     for _ in range(LIMIT_BEGINNING):
-        world.run(world.now_ns + chosen.election_ns)
         leaders = {elector.leader for elector in world.electors.values()}
         if len(leaders) == 1 and (leader := leaders.pop()) is not None:
             return leader
+        world.run(world.now_ns + chosen.election_ns)
     raise AssertionError("the group found no leader to begin with")
 
 
