@@ -256,6 +256,12 @@ def shorten_promises_that_were_given(self: Raft, now_ns: int) -> None:
     self.tenure_until_ns = now_ns + self.settings.tenure_ns
 
 
+def vote_for_oneself_in_spite_of_a_promise(self: Raft) -> int:
+    """A candidate that has times tuned since it promised does not wait."""
+    del self
+    return 0
+
+
 def lead_on_after_the_deadline(self: Raft, now_ns: int) -> None:
     """One term may have two tenures: C32."""
     del self, now_ns
@@ -334,6 +340,7 @@ MUTANTS = (
     Mutant(Raft, "_left_ns", say_that_nothing_is_left, ONE, 4, CUTS),
     Mutant(Raft, "_note_promise", count_the_configured_promise, LEASE, 0, ("partition",), settings=TUNED),
     Mutant(Raft, "_promise", shorten_promises_that_were_given, LEASE, 4, ("partition",), settings=TUNED),
+    Mutant(Raft, "_bound_until_ns", vote_for_oneself_in_spite_of_a_promise, LEASE, 4, ("partition",), settings=TUNED),
     Mutant(Raft, "_expire", lead_on_after_the_deadline, GROW, 14, ("pause", "partition")),
     Mutant(Raft, "_is_giving_way", read_by_lease_while_giving_way, LEASE, 1, ("ask",)),
     Mutant(Sessions, "execute", apply_every_retry, LINEAR, 2, ("latency", "loss", "crash")),

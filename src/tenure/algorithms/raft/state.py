@@ -87,6 +87,10 @@ class State(Serving):
         """Lead no more, in this term."""
 
     @abstractmethod
+    def _bound_until_ns(self) -> int:
+        """Until when this node may elect nobody."""
+
+    @abstractmethod
     def _send_entries(self, peer: NodeId, progress: Progress, now_ns: int) -> None:
         """Send as much as the peer may get now."""
 
@@ -174,9 +178,11 @@ class State(Serving):
             self._effects.append(Recognised(leader, self.term))
 
     def _draw_time_out(self, now_ns: int) -> None:
-        """Section 5.2: "election timeouts are chosen randomly from a fixed interval", anew each time."""
+        """Section 5.2: "election timeouts are chosen randomly from a fixed interval", anew each time. A candidate votes
+        for itself, so it waits for its own promise too; that is over by then, unless times were tuned since.
+        """
         spread_ns = int(self.chance.random() * self._timing.spread_ns)
-        self._election_ns = now_ns + self._timing.election_ns + spread_ns
+        self._election_ns = max(now_ns + self._timing.election_ns + spread_ns, self._bound_until_ns())
 
     def _be_more_patient(self) -> None:
         """An election is on, which takes longer than to hear from a leader."""

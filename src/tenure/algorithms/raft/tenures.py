@@ -51,6 +51,9 @@ class Tenures(State):
         self.promised_until_ns = max(self.promised_until_ns, now_ns + self._timing.promise_ns)
         self.tenure_until_ns = now_ns + self.settings.tenure_ns
 
+    def _bound_until_ns(self) -> int:
+        return self.promised_until_ns
+
     def _recall_promises(self, now_ns: int) -> None:
         """An earlier life may have promised just before it ended, and answered the last word of a leader."""
         self._promise(now_ns)

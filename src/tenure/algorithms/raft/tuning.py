@@ -15,11 +15,11 @@ takes twice its time-out for the next one, up to the configured one: an election
 configured one at once, a vote that splits would cost a second, and all that was won. (5) What is measured includes the
 writes that an answer waits for.
 
-Nothing of safety rests on what is measured. A lease is counted from what each answer says that its voter has promised;
-a voter keeps the longest of what it has promised, whatever it promises next; and no tuned promise is longer than the
-configured one, which is what binds a restarted voter. Tenures are never tuned: their length is what their owner asked
-for. A time-out that is too short costs questions whether one would be elected, which are refused while promises run, or
-an election; one that is too long costs time.
+Nothing of safety rests on what is measured. A lease is counted from what each answer says that its voter has promised.
+A voter keeps the longest of what it has promised, whatever it promises next, and so does a candidate that would vote
+for itself: no time-out ends before. No tuned promise is longer than the configured one, which is what binds a restarted
+voter. Tenures are never tuned: their length is what their owner asked for. A time-out that is too short costs questions
+whether one would be elected, which are refused while promises run, or an election; one that is too long costs time.
 
 It costs heartbeats, and reads by lease: a promise about as long as a round trip is over when its answer comes, so that
 reads take a round of their own.
