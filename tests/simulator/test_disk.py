@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tenure.simulator.disk import Disk
+from tenure.simulator.disk import LOST, TORN, Disk
 from tests.simulator.probe import Also, Kept
 
 
@@ -42,10 +42,10 @@ def test_a_crash_leaves_any_first_part_of_what_was_being_written() -> None:
         d.done(100)
         d.write(2, Kept(2), 100)
         d.write(3, Also(3), 100)
-        d.crash()
+        said = d.crash()
         assert d.done(1000) == []
-        left.add(d.records)
-    assert left == {(Kept(1),), (Kept(2),), (Kept(2), Also(3))}
+        left.add((d.records, said))
+    assert left == {((Kept(1),), (LOST,)), ((Kept(2),), (TORN,)), ((Kept(2), Also(3)), ())}
 
 
 def test_nothing_ends_on_a_stalled_disk_until_it_is_mended() -> None:

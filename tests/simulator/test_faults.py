@@ -29,6 +29,7 @@ FAULTS: st.SearchStrategy[AnyFault] = st.one_of(
             faults.Restart,
             faults.StallDisk,
             faults.LyingDisk,
+            faults.Wipe,
             faults.MendDisk,
             faults.Join,
             faults.Leave,

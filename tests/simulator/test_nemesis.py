@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tenure import trace
+from tenure.core.effects import Persist
 from tenure.core.events import Asked, Joined, Left, Reconfigure, Started, Suspected, Trusted
 from tenure.detectors.watched import Watched
 from tenure.simulator.faults import AnyFault, parse
 from tenure.simulator.network import MS
-from tests.simulator.probe import Probe, Scene, Script
+from tests.simulator.probe import Kept, Probe, Scene, Script
 
 NOTHING = [
     "crash 9",
@@ -17,6 +18,7 @@ NOTHING = [
     "pause 9 for 1s",
     "drift 9 +1ppm",
     "disk 9 stalls",
+    "disk 9 is wiped",
     "leave 9",
     "ask 9",
     "suspect 1 at 9",
@@ -106,6 +108,21 @@ def test_who_runs_and_is_restarted_crashes_first() -> None:
     assert script.events(2, life=2) == [Started()]
 
 
+def test_who_is_wiped_begins_again_under_its_number_with_nothing() -> None:
+    """Also one that is down; one that has left does not."""
+    script = Script(lambda _, event, __: [Persist(1, Kept(7))] if isinstance(event, Started) else [])
+    scene = Scene(script)
+    scene.run(10)
+    scene.let("restart 2")
+    assert script.events(2, life=2) == [Started((Kept(7),))]
+    scene.run(20)
+    for words in ("disk 2 is wiped", "crash 2", "disk 2 is wiped"):
+        assert scene.let(words)
+    assert script.events(2, life=3) == script.events(2, life=4) == [Started()]
+    assert scene.let("leave 3")
+    assert not scene.let("disk 3 is wiped")
+
+
 def test_who_left_comes_back_under_no_number_of_old() -> None:
     """And the last one cannot leave."""
     scene = Scene(Script(), nodes=2)
@@ -165,6 +182,7 @@ def test_every_fault_is_carried_out() -> None:
         "disk 1 takes 1ms to 2s",
         "disk 1 stalls",
         "disk 1 lies",
+        "disk 1 is wiped",
         "disk 1 works",
         "cut 1 -> 2",
         "mend 1 -> 2",

@@ -12,9 +12,10 @@ from tenure.core.quorum import majority_of
 from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError
 from tenure.simulator import faults, names
+from tenure.simulator.drawing import KINDS
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
-from tenure.simulator.plan import KINDS, Plan, draw, kinds_beyond, kinds_within
+from tenure.simulator.plan import Plan, draw, kinds_beyond, kinds_within
 from tenure.simulator.surroundings import Surroundings
 from tenure.simulator.world import World
 from tests.simulator.probe import Probe, Script

@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from tenure.simulator import names, plan, simulate
+from tenure.simulator import drawing, names, plan, simulate
 from tenure.simulator.faults import AnyFault
 
 EACH = 10
@@ -37,19 +37,19 @@ def test_every_algorithm_is_hunted() -> None:
     assert set(names.ALGORITHMS) <= hunted
 
 
-@pytest.mark.parametrize("kind", plan.KINDS)
+@pytest.mark.parametrize("kind", drawing.KINDS)
 def test_every_kind_begins_with_its_stroke(kind: str) -> None:
     """The table of what should have fired names what is drawn."""
-    drawing = plan.Draw(Random(1), (1, 2, 3), 10**11, keeps_majority=True)
-    plan.KINDS[kind].draw(drawing)
-    assert type(drawing.strokes[0].fault) is plan.KINDS[kind].begins
+    drawn = drawing.Draw(Random(1), (1, 2, 3), 10**11, keeps_majority=True)
+    drawing.KINDS[kind].draw(drawn)
+    assert type(drawn.strokes[0].fault) is drawing.KINDS[kind].begins
 
 
 def test_every_fault_is_drawn_or_ends_one() -> None:
     """A new kind of fault has a row in the table."""
     ends = {"Heal", "MendLink", "MendDisk", "AllClear"}
     assert {kind.__name__ for kind in get_args(AnyFault)} == {
-        kind.begins.__name__ for kind in plan.KINDS.values()
+        kind.begins.__name__ for kind in drawing.KINDS.values()
     } | ends
 
 

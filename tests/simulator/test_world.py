@@ -16,10 +16,11 @@ from tenure.core.events import Asked, Event, Left, NodeId, Persisted, Received, 
 from tenure.durations import NEVER_NS
 from tenure.errors import ConfigurationError
 from tenure.simulator import world as world_module
+from tenure.simulator.drawing import KINDS
 from tenure.simulator.faults import LyingDisk
 from tenure.simulator.network import MS
 from tenure.simulator.node import RanAway
-from tenure.simulator.plan import KINDS, draw
+from tenure.simulator.plan import draw
 from tenure.simulator.run import Setup, run
 from tenure.simulator.surroundings import Surroundings
 from tests.simulator.probe import Also, InOrder, Kept, Note, Probe, S, Scene, Script

@@ -37,9 +37,9 @@ def _algorithms() -> Iterable[str]:
 
 
 def _faults() -> Iterable[str]:
-    from tenure.simulator import plan
+    from tenure.simulator import drawing
 
-    return (*plan.KINDS, NONE)
+    return (*drawing.KINDS, NONE)
 
 
 def _checkers() -> Iterable[str]:

@@ -67,7 +67,7 @@ def simulate(
     `algorithm` is a name such as "bully+lease", or a class of electors; the `detector` around it is "heartbeat", "phi"
     or "told": the world tells who is dead.
 
-    `faults` names kinds of `tenure.simulator.plan.KINDS`; None are those inside the algorithm's fault model, () is a
+    `faults` names kinds of `tenure.simulator.drawing.KINDS`; None are those inside the algorithm's fault model, () is a
     calm run. A `scenario` takes their place. `check` names checkers; None are those of the algorithm's guarantees.
     With `holders` each node of an algorithm that gives authority has a holder of tenures with a body that works.
     Without `trace` no pictures can be made, and memory is bounded. An elector that raises, or does what no driver can

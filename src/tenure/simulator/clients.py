@@ -28,6 +28,8 @@ CLIENTS = 3
 KEYS = ("a", "b")
 MOST_OPERATIONS = 150
 """Of one client: a checker of histories goes through them all."""
+OPERATIONS_OF_A_SESSION = 20
+"""Then a client opens another one, so that somebody's session has to make room."""
 ANSWER_NS = 1 * NS_PER_S
 """For so long a client waits for an answer."""
 MOST_TRIES = 6
@@ -40,6 +42,11 @@ LINEARIZABLE = "linearizable"
 """The checker that objects to a history that no single machine could have made."""
 MOST_UNSERVED_NS = 6 * NS_PER_S
 """All time-outs of one client in a row, each with another node; there are three."""
+
+
+def are_fickle(seed: int) -> bool:
+    """Whether clients of this run open new sessions now and then, where there is room for one of each client only."""
+    return seed % 10 == 9  # noqa: PLR2004  every tenth run
 
 
 def settings(
@@ -60,7 +67,7 @@ def _small(seed: int) -> Settings:
         snapshot_every=40,
         keep_tail=5,
         piece_bytes=100,
-        sessions=2 * CLIENTS,
+        sessions=CLIENTS if are_fickle(seed) else 2 * CLIENTS,
         catch_up_ns=5 * NS_PER_S,
         lease_reads=seed % 2 == 0,
     )
@@ -222,6 +229,9 @@ class Client:
         )
 
     def _end(self) -> None:
+        is_over = self._wish is not None and self._left % OPERATIONS_OF_A_SESSION == 0
+        if is_over and are_fickle(self._world.seed):
+            self._session = None
         self._ids, self._wish = set(), None
         self._turn += 1  # whatever was to remind it of this is too late
         self.begin()

@@ -11,6 +11,8 @@ from random import Random
 
 from tenure.core.events import Record
 
+TORN, LOST = "torn-write", "lost-write"
+
 
 class Disk:
     """`least_ns` and `most_ns` bound how long one write takes until it is durable; `stalled` writes never end."""
@@ -64,14 +66,23 @@ class Disk:
         )
         return self._last_ns
 
-    def crash(self) -> None:
-        """Lose what was not durable; of what was being written, any first part may have made it."""
+    def crash(self) -> tuple[str, ...]:
+        """Lose what was not durable; of what was being written, any first part may have made it. What that did, by
+        name: TORN where a part made it and a part did not, LOST where none did.
+        """
         survivors = int(self._chance.random() * (len(self._writing) + 1))
         for _, _, record in list(self._writing)[:survivors]:
             self._sync(record)
+        lost = len(self._writing) - survivors + len(self._only_said)
         self._writing.clear()
         self._only_said.clear()
         self._last_ns = 0
+        return () if not lost else (TORN,) if survivors else (LOST,)
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        self.crash()
+        self._durable.clear()
 
     def _sync(self, record: Record) -> None:
         self._sync_said()  # an honest sync writes what lies before it as well

@@ -196,6 +196,15 @@ class LyingDisk(Fault, frozen=True):
         return f"disk {self.node} lies"
 
 
+class Wipe(Fault, frozen=True):
+    """The node begins anew, under its number, with an empty disk: beyond every model, for it forgets what it said."""
+
+    node: NodeId
+
+    def __str__(self) -> str:
+        return f"disk {self.node} is wiped"
+
+
 class MendDisk(Fault, frozen=True):
     """The node's disk is as good as in the beginning."""
 
@@ -282,6 +291,7 @@ AnyFault = (
     | SlowDisk
     | StallDisk
     | LyingDisk
+    | Wipe
     | MendDisk
     | Join
     | Leave
@@ -359,6 +369,7 @@ _GRAMMAR: tuple[tuple[str, Callable[..., AnyFault]], ...] = (
     (rf"disk {_N} takes {_D} to {_D}", lambda n, a, b: SlowDisk(int(n), to_ns(a), to_ns(b))),
     (rf"disk {_N} stalls", lambda n: StallDisk(int(n))),
     (rf"disk {_N} lies", lambda n: LyingDisk(int(n))),
+    (rf"disk {_N} is wiped", lambda n: Wipe(int(n))),
     (rf"disk {_N} works", lambda n: MendDisk(int(n))),
     (rf"join {_N}", lambda n: Join(int(n))),
     (rf"leave {_N}", lambda n: Leave(int(n))),
@@ -371,7 +382,8 @@ _GRAMMAR: tuple[tuple[str, Callable[..., AnyFault]], ...] = (
 SAYINGS = (
     "crash N, restart N, pause N for 2s, partition 1 2 | 3 4 5, cut N -> N, cut N -- N, mend N -> N, mend N -- N, "
     "heal, lose 10%, duplicate 10%, latency 1ms to 50ms, drift N +1000ppm, disk N takes 10ms to 2s, disk N stalls, "
-    "disk N lies, disk N works, join N, leave N, ask N, ask N to N, voters 1 2 3 by N, suspect N at N, trust N at N"
+    "disk N lies, disk N is wiped, disk N works, join N, leave N, ask N, ask N to N, voters 1 2 3 by N, "
+    "suspect N at N, trust N at N"
 )
 
 

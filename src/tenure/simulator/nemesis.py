@@ -58,6 +58,8 @@ class Nemesis:
             if node.is_member:
                 world.start(node.number)
             return node.is_member
+        if isinstance(fault, faults.Wipe):
+            return self._wipe(node)
         if isinstance(fault, faults.Leave):
             return self._leave(node)
         if isinstance(fault, DISKS):
@@ -83,6 +85,14 @@ class Nemesis:
             case _:
                 assert_never(fault)
         return True
+
+    def _wipe(self, node: Node) -> bool:
+        if node.is_member:
+            if node.elector is not None:
+                self.world.crash(node)
+            node.disk.wipe()
+            self.world.start(node.number)
+        return node.is_member
 
     def _ask(self, node: Node, to: NodeId | None) -> None:
         self.world.give(node, Asked(to))
@@ -176,6 +186,7 @@ OneNodes = (
     | faults.SlowDisk
     | faults.StallDisk
     | faults.LyingDisk
+    | faults.Wipe
     | faults.MendDisk
     | faults.Leave
     | faults.Ask

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from tenure.core.effects import Effect, Send
 from tenure.core.elector import Elector
-from tenure.core.events import Event, Message, NodeId, PeerLost
+from tenure.core.events import Demand, Event, Message, NodeId, PeerLost
 from tenure.durations import NEVER_NS
 from tenure.simulator.clock import NodeClock
 from tenure.simulator.disk import Disk
@@ -117,7 +117,7 @@ class Node:
 class Inspector(Protocol):
     """Looks at nodes from inside, where records of a trace do not say enough."""
 
-    def handled(self, node: Node, elector: Elector, effects: Sequence[Effect]) -> None:
+    def handled(self, node: Node, elector: Elector, event: Event | Demand, effects: Sequence[Effect]) -> None:
         """The node has dealt with an event, and these effects will be carried out."""
 
     def sent(self, node: Node, to: NodeId, message: Message) -> None:

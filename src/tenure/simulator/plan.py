@@ -7,30 +7,19 @@ the model knows partitions the others may stay cut off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
-from typing import NamedTuple
 
 import msgspec
 
 from tenure.core.elector import Elector
 from tenure.core.events import NodeId
-from tenure.core.model import Guarantee, Links, Synchrony
 from tenure.core.quorum import majority_of
 from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError
 from tenure.simulator import faults
+from tenure.simulator.drawing import KINDS, Draw
 from tenure.simulator.faults import AnyFault, Stroke
-from tenure.simulator.network import MS
-
-DRIFT_PPM = 100_000
-"""The most that clocks drift: chrony slews by up to 8.3 %, and leases across hosts are counted with 10 %."""
-LONGEST_NS = 8 * NS_PER_S
-"""The longest single pause, cut or stall: longer than every lease and time-out of the defaults."""
-
-
-MOST_NEWCOMERS = 3
-"""More would make the groups of a long run large and slow, and show nothing new."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -41,193 +30,8 @@ class Plan(msgspec.Struct, frozen=True):
     converging: tuple[NodeId, ...] = ()
 
 
-class Draw:
-    """One seed's drawing: hands out instants, nodes and durations, and collects strokes."""
-
-    def __init__(self, chance: Random, nodes: Sequence[NodeId], end_ns: int, *, keeps_majority: bool) -> None:
-        self.chance, self.nodes, self.end_ns = chance, list(nodes), end_ns
-        self.strokes: list[Stroke] = []
-        self.may_leave = (len(nodes) - 1) // 2 if keeps_majority else len(nodes) - 2
-        self.newcomers = 0
-
-    def instant_ns(self) -> int:
-        return int(self.chance.random() * self.end_ns)
-
-    def span_ns(self) -> int:
-        """Mostly short, now and then long."""
-        return 10 * MS + int(self.cubed() * LONGEST_NS)
-
-    def cubed(self) -> float:
-        """From 0 to 1, and mostly small; by multiplication, which is the same on all machines, as a power is not."""
-        chance = self.chance.random()
-        return chance * chance * chance
-
-    def node(self) -> NodeId:
-        return self.nodes[int(self.chance.random() * len(self.nodes))]
-
-    def pair(self) -> tuple[NodeId, NodeId]:
-        one = int(self.chance.random() * len(self.nodes))
-        other = int(self.chance.random() * (len(self.nodes) - 1))
-        return self.nodes[one], self.nodes[other + (other >= one)]
-
-    def some(self) -> tuple[NodeId, ...]:
-        """Any number of nodes, but neither none nor all."""
-        count = 1 + int(self.chance.random() * (len(self.nodes) - 1))
-        return tuple(sorted(sorted(self.nodes, key=lambda _: self.chance.random())[:count]))
-
-    def add(self, at_ns: int, fault: AnyFault) -> None:
-        if at_ns < self.end_ns:
-            self.strokes.append(Stroke(at_ns, fault))
-
-    def for_a_while(self, fault: AnyFault, end: AnyFault) -> None:
-        at_ns = self.instant_ns()
-        self.add(at_ns, fault)
-        self.add(at_ns + self.span_ns(), end)
-
-
-def _crash(draw: Draw) -> None:
-    node = draw.node()
-    draw.for_a_while(faults.Crash(node), faults.Restart(node))
-
-
-def _blink(draw: Draw) -> None:
-    draw.add(draw.instant_ns(), faults.Restart(draw.node()))
-
-
-def _pause(draw: Draw) -> None:
-    at_ns = draw.instant_ns()
-    draw.add(at_ns, faults.Pause(draw.node(), min(draw.span_ns(), draw.end_ns - at_ns)))
-
-
-def _partition(draw: Draw) -> None:
-    draw.for_a_while(faults.Partition((draw.some(),)), faults.Heal())
-
-
-def _one_way(draw: Draw) -> None:
-    one, other = draw.pair()
-    draw.for_a_while(faults.CutLink(one, other), faults.MendLink(one, other))
-
-
-def _partial(draw: Draw) -> None:
-    one, other = draw.pair()
-    draw.for_a_while(faults.CutLink(one, other, both=True), faults.MendLink(one, other, both=True))
-
-
-def _loss(draw: Draw) -> None:
-    draw.for_a_while(faults.Lose(round(draw.chance.random() * 0.4, 3)), faults.Lose(0.0))
-
-
-def _duplicate(draw: Draw) -> None:
-    draw.for_a_while(faults.Duplicate(round(draw.chance.random() * 0.5, 3)), faults.Duplicate(0.0))
-
-
-def _latency(draw: Draw) -> None:
-    draw.for_a_while(faults.Latency(0, int(draw.cubed() * 2 * NS_PER_S)), faults.Latency(1 * MS, 10 * MS))
-
-
-def _drift(draw: Draw) -> None:
-    ppm = DRIFT_PPM if draw.chance.random() < 0.5 else int(draw.chance.random() * DRIFT_PPM)  # noqa: PLR2004  half at the bound
-    draw.add(draw.instant_ns(), faults.Drift(draw.node(), ppm if draw.chance.random() < 0.5 else -ppm))  # noqa: PLR2004  fast or slow
-
-
-def _slow_disk(draw: Draw) -> None:
-    node = draw.node()
-    slow = faults.SlowDisk(node, 0, 10 * MS + int(draw.cubed() * 5 * NS_PER_S))
-    draw.for_a_while(slow, faults.MendDisk(node))
-
-
-def _stalled_disk(draw: Draw) -> None:
-    node = draw.node()
-    draw.for_a_while(faults.StallDisk(node), faults.MendDisk(node))
-
-
-def _join(draw: Draw) -> None:
-    if draw.newcomers == MOST_NEWCOMERS:
-        return
-    draw.newcomers += 1
-    draw.add(draw.instant_ns(), faults.Join(max(draw.nodes) + draw.newcomers))
-
-
-def _leave(draw: Draw) -> None:
-    if draw.may_leave > 0:
-        draw.may_leave -= 1
-        draw.add(draw.instant_ns(), faults.Leave(draw.node()))
-
-
-def _ask(draw: Draw) -> None:
-    one, other = draw.pair()
-    draw.add(draw.instant_ns(), faults.Ask(one, other if draw.chance.random() < 0.5 else None))  # noqa: PLR2004  half of them
-
-
-def _voters(draw: Draw) -> None:
-    at_ns, voters = draw.instant_ns(), draw.some()
-    for node in draw.nodes:  # whoever leads is among them; the others refuse
-        draw.add(at_ns, faults.SetVoters(node, voters))
-
-
-def _false_alarm(draw: Draw) -> None:
-    one, other = draw.pair()
-    draw.for_a_while(faults.FalseAlarm(one, other), faults.AllClear(one, other))
-
-
-def _lying_disk(draw: Draw) -> None:
-    draw.add(draw.instant_ns(), faults.LyingDisk(draw.node()))
-
-
-class Kind(NamedTuple):
-    """A kind of fault."""
-
-    draw: Callable[[Draw], None]
-    begins: type[AnyFault]
-    """The stroke with which it begins; what ends it again is no fault."""
-    is_within: Callable[[type[Elector]], bool]
-    """Whether an algorithm keeps its promises under it."""
-
-
-def _always(kind: type[Elector]) -> bool:
-    del kind
-    return True
-
-
-def _partitions(kind: type[Elector]) -> bool:
-    return kind.assumes.partitions
-
-
-def _lossy(kind: type[Elector]) -> bool:
-    return kind.assumes.links is Links.LOSSY
-
-
-def _without_bounds(kind: type[Elector]) -> bool:
-    return kind.assumes.synchrony is not Synchrony.SYNCHRONOUS
-
-
-def _writes_without_bounds(kind: type[Elector]) -> bool:
-    return _without_bounds(kind) and bool(kind.records)
-
-
-KINDS: dict[str, Kind] = {
-    "crash": Kind(_crash, faults.Crash, _always),
-    "blink": Kind(_blink, faults.Restart, _always),
-    "pause": Kind(_pause, faults.Pause, _without_bounds),
-    "partition": Kind(_partition, faults.Partition, _partitions),
-    "one-way": Kind(_one_way, faults.CutLink, _partitions),
-    "partial": Kind(_partial, faults.CutLink, _partitions),
-    "loss": Kind(_loss, faults.Lose, _lossy),
-    "duplicate": Kind(_duplicate, faults.Duplicate, _lossy),
-    "latency": Kind(_latency, faults.Latency, _without_bounds),
-    "drift": Kind(_drift, faults.Drift, lambda kind: kind.assumes.clock_drift),
-    "slow-disk": Kind(_slow_disk, faults.SlowDisk, _writes_without_bounds),
-    "stalled-disk": Kind(_stalled_disk, faults.StallDisk, _writes_without_bounds),
-    "join": Kind(_join, faults.Join, _always),
-    "leave": Kind(_leave, faults.Leave, _always),
-    "ask": Kind(_ask, faults.Ask, _always),
-    "voters": Kind(_voters, faults.SetVoters, lambda kind: Guarantee.ONE_AT_A_TIME in kind.guarantees),
-    "false-alarm": Kind(_false_alarm, faults.FalseAlarm, _without_bounds),
-    "lying-disk": Kind(_lying_disk, faults.LyingDisk, lambda _: False),
-}
-"""What `--fault` names."""
 _CALLED: dict[type[AnyFault], str] = {
-    **{one.begins: name for name, one in KINDS.items()},
+    **{one.begins: name for name, one in reversed(KINDS.items())},  # the first that begins with it
     faults.Restart: "restart",
     faults.Heal: "heal",
     faults.MendLink: "mend",
@@ -247,6 +51,8 @@ def called(fault: AnyFault, *, runs: bool = False) -> str:
     return _CALLED[type(fault)]
 
 
+VOTING = frozenset({"voters", "newcomer", "replace"})
+"""Kinds that change who votes."""
 DAMAGE = (faults.SlowDisk, faults.StallDisk, faults.LyingDisk)
 
 
@@ -300,14 +106,14 @@ def draw(
             name for name in given if name in {"crash", "blink", "pause", "drift", "slow-disk", "stalled-disk"}
         )
     swarm = [name for name in given if kinds is not None or chance.random() < 0.5]  # noqa: PLR2004  a fair coin for each
-    if "voters" in swarm:  # who has left cannot vote: at least a majority of any voters must be there in the end
+    if VOTING & set(swarm):  # who has left cannot vote: at least a majority of any voters must be there in the end
         swarm = [name for name in swarm if name != "leave"]
     if swarm:
         for _ in range(1 + int(chance.random() * max(1, healed_ns // NS_PER_S))):
             KINDS[swarm[int(chance.random() * len(swarm))]].draw(drawing)
     strokes = sorted(drawing.strokes, key=lambda stroke: stroke.at_ns)
     alone: tuple[NodeId, ...] = ()
-    if "voters" not in swarm and chance.random() < 0.5:  # noqa: PLR2004  a fair coin
+    if not VOTING & set(swarm) and chance.random() < 0.5:  # noqa: PLR2004  a fair coin
         alone = drawing.some()
     dies = not has_quorum or chance.random() < 0.5  # noqa: PLR2004  the same
     return with_calm(strokes, nodes, healed_ns, alone, dies=dies)

@@ -6,6 +6,7 @@ what is written, of commits what is new, of messages those that say something is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tenure.algorithms.raft import Raft, Role
@@ -20,8 +21,9 @@ from tenure.algorithms.raft.messages import (
 )
 from tenure.core.effects import Effect, Persist
 from tenure.core.elector import Elector
-from tenure.core.events import Message, NodeId
+from tenure.core.events import Demand, Event, Message, NodeId
 from tenure.simulator.node import Node
+from tenure.simulator.raft_rules import RaftRules
 from tenure.simulator.world import World
 
 ELECTION_SAFETY = "election-safety"
@@ -44,9 +46,11 @@ NAMES = (
 )
 
 
-def inspector(world: World, object_to: Callable[[str, str], None]) -> RaftInspector | None:
-    """Who looks at the nodes of this world; None where they are no Raft nodes."""
-    return RaftInspector(world, object_to) if issubclass(world.kind, Raft) else None
+def inspector(world: World, object_to: Callable[[str, str], None], fired: Counter[str]) -> RaftInspector | None:
+    """Who looks at the nodes of this world, and counts in `fired` which rules take effect; None where they are no Raft
+    nodes.
+    """
+    return RaftInspector(world, object_to, RaftRules(fired)) if issubclass(world.kind, Raft) else None
 
 
 class Seen:
@@ -63,7 +67,7 @@ class Seen:
 class RaftInspector:
     """Looks at the nodes of one world; `object_to` is called with the name of a checker and what it saw."""
 
-    def __init__(self, world: World, object_to: Callable[[str, str], None]) -> None:
+    def __init__(self, world: World, object_to: Callable[[str, str], None], rules: RaftRules) -> None:
         self._world, self._object = world, object_to
         self._seen: dict[NodeId, Seen] = {}
         self._leaders: dict[int, NodeId] = {}
@@ -71,10 +75,12 @@ class RaftInspector:
         self._committed: dict[int, AnyEntry] = {}
         self._snapshots: dict[int, bytes] = {}
         self._last_committed = 0
+        self._rules = rules
 
-    def handled(self, node: Node, elector: Elector, effects: Sequence[Effect]) -> None:
+    def handled(self, node: Node, elector: Elector, event: Event | Demand, effects: Sequence[Effect]) -> None:
         """The node has dealt with an event."""
         assert isinstance(elector, Raft)
+        self._rules.see(node.life, event, elector, effects, node.clock.at(self._world.now_ns))
         before = self._seen.get(node.number)
         seen = self._seen[node.number] = Seen(node.life, elector)
         if before is None or before.life != node.life:

@@ -151,8 +151,7 @@ def set_up(
     kinds, check = given.texts("faults", faults), given.texts("check", check)
     is_told, scenario = scenario is not None, scenario or Scenario()
     inner = _elector(scenario.algorithm or algorithm, settings)
-    detector = scenario.detector or detector
-    kind = names.watched(inner, detector)
+    kind = names.watched(inner, detector := scenario.detector or detector)
     if kind is not inner:
         kind, settings = _with_settings(kind, inner, settings), None
     if holders and Guarantee.ONE_AT_A_TIME not in kind.guarantees:
@@ -298,7 +297,8 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
         tells_messages=keeps_trace,
         weighs=weighs,
     )
-    world.inspector = raft_checkers.inspector(world, lambda name, text: judge.object(name, world.now_ns, text))
+    rules = judge.measures.rules
+    world.inspector = raft_checkers.inspector(world, lambda name, text: judge.object(name, world.now_ns, text), rules)
     served = Clients(world, setup.until_ns) if setup.clients else None
     nemesis = Nemesis(world, News(world))
     if setup.holders:

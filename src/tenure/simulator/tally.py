@@ -10,7 +10,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from tenure.algorithms.raft import Raft
 from tenure.simulator import plan
+from tenure.simulator.disk import LOST, TORN
+from tenure.simulator.drawing import KINDS
+from tenure.simulator.raft_rules import RULES
 from tenure.simulator.run import Run, Setup
 from tenure.simulator.words import kind_of
 
@@ -80,9 +84,13 @@ class Tally(msgspec.Struct):
         """Give a row to everything that should fire in runs such as this one, under these kinds of faults."""
         kind = setup.kind
         names = plan.kinds_within(kind) if kinds is None else kinds
-        self._add("fault", dict.fromkeys(names, 0))
+        self._add("fault", {KINDS[name].counted_as or name: 0 for name in names})
         self._add("message", {kind_of(message): 0 for message in kind.messages})
         self._add("rule", {f"wrote {kind_of(record)}": 0 for record in kind.records})
+        if issubclass(kind, Raft):
+            self._add("rule", dict.fromkeys(RULES, 0))
+        if kind.records and {"crash", "blink"} & set(names):
+            self._add("fault", {TORN: 0, LOST: 0})
 
     def fired(self) -> Iterator[Fired]:
         """All rows, by what they are and by name."""

@@ -19,6 +19,7 @@ from tenure.core.codec import Codec
 from tenure.core.effects import Answered, Authorised, Deposed, Divided, Effect, Persist, Recognised, Send
 from tenure.core.elector import NEW, DutyBroken, Elector, Serving, UnexpectedMessage, WishRefused
 from tenure.core.events import (
+    Demand,
     Event,
     Message,
     NodeId,
@@ -131,7 +132,7 @@ class World:
 
     def crash(self, node: Node) -> None:
         """End the node's life: all that was not durable is gone, and what is under way to it comes to nothing."""
-        node.disk.crash()
+        self.struck.update(node.disk.crash())
         node.end()
         self.tell(trace.Crashed(self.now_ns, node.number))
         self.on_change(node.number)
@@ -192,7 +193,8 @@ class World:
         elector = node.elector
         if not isinstance(elector, Serving) or node.paused_until_ns:
             return False
-        self._after(node, elector, elector.handle(Requested(requests), node.clock.at(self.now_ns)))
+        event = Requested(requests)
+        self._after(node, elector, event, elector.handle(event, node.clock.at(self.now_ns)))
         return True
 
     def give(self, node: Node, event: Event | PeerLost) -> None:
@@ -211,12 +213,12 @@ class World:
         except (UnexpectedMessage, DutyBroken) as error:
             self.tell(trace.Violated(self.now_ns, "nothing refused among honest nodes", f"node {node.number}: {error}"))
             return
-        self._after(node, elector, effects)
+        self._after(node, elector, event, effects)
 
-    def _after(self, node: Node, elector: Elector, effects: Sequence[Effect]) -> None:
+    def _after(self, node: Node, elector: Elector, event: Event | Demand, effects: Sequence[Effect]) -> None:
         """Carry out what an elector said, and note what it has become."""
         if self.inspector is not None:
-            self.inspector.handled(node, elector, effects)
+            self.inspector.handled(node, elector, event, effects)
         for effect in effects:
             self._carry_out(node, effect)
         if elector.wake_ns < node.alarm_ns:

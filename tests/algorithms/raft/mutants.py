@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +19,14 @@ from tenure.algorithms.raft.configuration import Configuration
 from tenure.algorithms.raft.log import Log
 from tenure.algorithms.raft.messages import AppendEntries, Matched, Snapshot, Vote
 from tenure.algorithms.raft.sessions import Sessions, Stored, _encode
+from tenure.algorithms.raft.state import State
 from tenure.algorithms.raft.tuning import Tuning
 from tenure.core.effects import Send
 from tenure.core.quorum import Quorum
 from tenure.durations import NEVER_NS
 from tenure.simulator import simulate
 from tenure.simulator.run import Run
-from tests.algorithms.raft import test_clients, test_log, test_paper, test_rules
+from tests.algorithms.raft import test_clients, test_log, test_membership, test_paper, test_rules
 
 UNTIL_S = 45
 send, execute, begin_campaign, note_promise = Raft._send, Sessions.execute, Raft._begin_campaign, Raft._note_promise
@@ -64,7 +66,7 @@ class Mutant(NamedTuple):
 def applied(mutant: Mutant | Caught) -> Iterator[None]:
     """The product with this mutation, for a while."""
     instead: Any = mutant.instead
-    if isinstance(mutant.owner.__dict__.get(mutant.attribute), property):
+    if isinstance(inspect.getattr_static(mutant.owner, mutant.attribute), property):
         instead = property(instead)
     with patch.object(mutant.owner, mutant.attribute, instead):
         yield
@@ -125,7 +127,7 @@ def vote_again_after_losing(self: Raft, now_ns: int) -> None:
     verdict = self.quorum.verdict(self._votes)
     if verdict.value == "won":
         lead(self, now_ns)
-    elif self._votes.get(self.me):
+    elif verdict.value == "lost":
         self.role, self.voted_for = Role.FOLLOWING, None
 
 
@@ -142,6 +144,12 @@ def vote_in_spite_of_a_promise(self: Raft, now_ns: int) -> bool:
     """C15: nobody is bound."""
     del now_ns
     return self.role is not Role.LEADING
+
+
+def lead_on_though_nobody_answers(self: Raft, now_ns: int) -> int:
+    """Check-quorum is gone: a leader that hears nobody goes on."""
+    del self, now_ns
+    return NEVER_NS
 
 
 def forget_promises_in_a_crash(self: Raft, now_ns: int) -> None:
@@ -209,6 +217,26 @@ def leave_joint_before_it_is_committed(self: Raft, now_ns: int) -> None:
 
 
 change_on = Raft._change_on
+
+
+def change_before_the_first_commit(self: Raft, voters: tuple[int, ...]) -> str | None:
+    """C12: a new leader may change who votes at once."""
+    with patch.object(Raft, "term_committed", property(read_before_the_first_commit)):
+        return why_not_change(self, voters)
+
+
+why_not_change = Raft._why_not_change
+
+
+def promote_who_lacks_the_log(self: Raft, newcomer: int) -> bool:
+    """A newcomer gets its vote at once."""
+    del self, newcomer
+    return True
+
+
+def campaign_by_the_latest_configuration_alone(self: State) -> bool:
+    """Who is in no new configuration leaves the elections to others before it is committed."""
+    return self.me in self.configuration.voters or self.me in self.configuration.old
 
 
 def forget_the_configuration_in_snapshots(self: Log, index: int) -> Configuration:
@@ -403,6 +431,30 @@ CAUGHT = (
         "_change_on",
         leave_joint_before_it_is_committed,
         test_rules.test_C13_a_joint_configuration_is_left_when_it_is_committed,
+    ),
+    Caught(
+        Raft,
+        "_why_not_change",
+        change_before_the_first_commit,
+        test_paper.test_C12_no_change_before_an_entry_of_the_term_is_committed,
+    ),
+    Caught(
+        Raft,
+        "_has_caught_up",
+        promote_who_lacks_the_log,
+        test_clients.test_a_newcomer_learns_before_it_votes,
+    ),
+    Caught(
+        State,
+        "may_lead",
+        campaign_by_the_latest_configuration_alone,
+        test_membership.test_4_2_2_who_is_in_no_new_configuration_still_begins_elections_until_that_is_committed,
+    ),
+    Caught(
+        Raft,
+        "_quorum_due_ns",
+        lead_on_though_nobody_answers,
+        test_rules.test_a_leader_whom_no_majority_answers_steps_down,
     ),
     Caught(
         Log,

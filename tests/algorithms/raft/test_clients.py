@@ -6,17 +6,24 @@ from typing import Any
 
 import pytest
 
-from tenure.algorithms.raft import Role, Settings
+from tenure.algorithms.raft import Settings
+from tenure.algorithms.raft.configuration import Configuration
 from tenure.algorithms.raft.messages import (
+    Appended,
     Busy,
     Changed,
     ChangeVoters,
+    Command,
     Execute,
     Executed,
+    HardState,
     InstallSnapshot,
+    Matched,
+    NoOp,
     NoSession,
     NotLeader,
     Opened,
+    Opening,
     OpenSession,
     Outrun,
     Queried,
@@ -24,6 +31,7 @@ from tenure.algorithms.raft.messages import (
     ReadableFrom,
     ReadIndex,
     Refused,
+    Snapshot,
     Vote,
 )
 from tenure.core.events import Joined, Received, Woke
@@ -171,20 +179,25 @@ def test_a_leader_that_is_cut_off_answers_no_read() -> None:
 
 
 def test_C21_no_read_before_an_entry_of_the_term_is_committed() -> None:
-    """It says: "The leader ... must have the latest information on which entries are committed"."""
-    group = Group(3, settings(pre_vote=False))
+    """It says: "The leader ... must have the latest information on which entries are committed". The last leader told a
+    client that its command was done; the next one has it in its log, and a lease, and does not know yet.
+    """
+    log = (NoOp(1), Opening(1), Command(1, 2, 1, kv.encode(kv.Put("k", b"done"))))
+    kept = (HardState(1, None), Snapshot(0, 0, Configuration((1, 2, 3)), b""), Appended(0, 0, 1, log))
+    group = Group(3, settings(pre_vote=False), kept=dict.fromkeys((1, 2, 3), kept))
     group.isolate(1)
     group.nodes[1]._election_ns = 0  # noqa: SLF001  its patience ends now
     group.give(1, Woke())
-    group.give(1, Received(2, Vote(1, True)))
-    assert group.role(1) is Role.LEADING
+    group.give(1, Received(2, Vote(2, True)))
+    group.give(1, Received(2, Matched(2, 0, group.now_ns, 0)))
+    assert group.nodes[1].may_read(group.now_ns)
 
     group.ask(1, Read(1, GET))
     assert group.answers == {}
     group.cut.clear()
     group.pass_ms(200)
 
-    assert value(group.answers[1]) is None
+    assert value(group.answers[1]) == b"done"
 
 
 def test_an_answer_to_an_earlier_life_confirms_no_read() -> None:

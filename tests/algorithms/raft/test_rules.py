@@ -170,6 +170,29 @@ def test_who_alone_has_a_vote_may_resign_and_leads_again_under_a_greater_token()
     assert group.told(Authorised, 1)[-1].token > first
 
 
+def test_a_leader_whom_no_majority_answers_steps_down() -> None:
+    """Check-quorum. Dissertation, section 6.2: "a leader steps down if an election timeout elapses without a successful
+    round of heartbeats to a majority of its cluster", though the others hear it, and it has no tenure that could end.
+    """
+    group = Group(5, Settings(voters=(1, 2, 3, 4, 5), pre_vote=False))
+    group.cut |= {(node, 1) for node in (2, 3, 4, 5)}
+    group.nodes[1]._election_ns = 0
+    group.give(1, Woke())
+    for voter in (2, 3):
+        group.give(1, Received(voter, Vote(1, True)))
+
+    group.pass_ms(900)
+    assert group.role(1) is Role.LEADING
+    assert {group.nodes[node].leader for node in (2, 3, 4, 5)} == {1}
+    group.give(1, Received(2, Matched(1, 1, group.now_ns, 0)))  # one of four is no majority
+    group.pass_ms(100)
+
+    assert group.role(1) is Role.FOLLOWING
+    assert group.told(Authorised, 1) == []
+    group.pass_ms(10_000)
+    assert {group.nodes[node].leader for node in (2, 3, 4, 5)} != {1}
+
+
 def test_a_request_to_campaign_that_is_late_is_of_another_tenure() -> None:
     """The leader that sent it in an earlier term has been elected again since, and holds."""
     group = Group(3)

@@ -191,8 +191,12 @@ class State(Serving):
 
     @property
     def may_lead(self) -> bool:
-        """Whether it votes, in the configuration that it has."""
-        return self.me in self.configuration.voters or self.me in self.configuration.old
+        """Whether it votes in the latest configuration, or in the last that it knows to be committed: "a server that
+        is not part of its own latest configuration should still start new elections, as it might still be needed until
+        the Cnew entry is committed" (dissertation, section 4.2.2).
+        """
+        known = (self.configuration, self.log.configuration_at(self.commit))
+        return any(self.me in one.voters or self.me in one.old for one in known)
 
     def _others(self) -> list[NodeId]:
         """Everybody who gets the log: members without a vote too, so that they know who leads."""
