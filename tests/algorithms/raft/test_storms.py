@@ -19,6 +19,7 @@ STORMS = {3: range(EACH), 5: range(EACH, 2 * EACH)}
 
 
 @pytest.mark.serial
+@pytest.mark.timeout(600)
 def test_no_storm_violates_anything_and_everything_fires() -> None:
     """Crashes with what they lose and tear, slow and stalled disks, partitions whole, partial and one-way, clocks that
     drift, pauses, loss, copies, reordering, transfers, voters that change, newcomers, and nodes that are lost for good.
