@@ -201,8 +201,9 @@ def elector_trusted_for_ever(self: Pace, now_ns: int, *, should_lead: bool, vote
     return _claims_from_ns(self, now_ns, should_lead=should_lead, votes=votes and False)
 
 
-def no_chance_in_waiting(self: Pace, now_ns: int) -> None:
+def no_chance_in_waiting(self: Pace, now_ns: int, free_ns: int | None) -> None:
     """C24: all that failed try again at the same time, and fail again."""
+    del free_ns
     self._not_before_ns = now_ns + self.settings.retry_ns
 
 

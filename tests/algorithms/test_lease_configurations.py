@@ -77,7 +77,7 @@ def test_who_joins_learns_who_votes_and_may_hold() -> None:
     joiner.handle(Started(), 0)
     known = script.cells[2].elector
     assert known is not None
-    joiner.handle(Received(2, Refused(1, 1, known.configuration)), 1)
+    joiner.handle(Received(2, Refused(1, 1, known.configuration, 0)), 1)
     effects = joiner.handle(Trusted(4), 2)
     assert {effect.to for effect in effects if isinstance(effect, Send)} == {1, 2, 3}
 

@@ -20,6 +20,8 @@ from tenure.algorithms.majority_lease import (
     Settings,
     Vote,
 )
+from tenure.algorithms.majority_lease.lease import Lease
+from tenure.algorithms.majority_lease.pace import Pace
 from tenure.algorithms.majority_lease.voter import Voter
 from tenure.algorithms.paxos_lease import PaxosLease
 from tenure.algorithms.preference import Preference
@@ -61,7 +63,7 @@ def test_a_live_lease_is_not_overwritten() -> None:
     """Whatever the token; at its end it is free."""
     one = voter()
     one.answer(1, Claim(1, 7, 0, FIRST), 10)
-    assert one.answer(2, Claim(9, 8, 0, FIRST), 1009) == Refused(8, 1, FIRST)
+    assert one.answer(2, Claim(9, 8, 0, FIRST), 1009) == Refused(8, 1, FIRST, 1)
     assert isinstance(one.answer(2, Claim(9, 8, 0, FIRST), 1010), Granted)
 
 
@@ -70,8 +72,8 @@ def test_C24_a_token_is_never_granted_twice() -> None:
     one = voter()
     one.answer(1, Claim(4, 7, 0, FIRST), 0)
     one.release(one.lessee)  # type: ignore[arg-type]  # there is one
-    assert one.answer(2, Claim(4, 8, 0, FIRST), 1) == Refused(8, 4, FIRST)
-    assert one.answer(1, Claim(4, 7, 0, FIRST), 5000) == Refused(7, 4, FIRST)
+    assert one.answer(2, Claim(4, 8, 0, FIRST), 1) == Refused(8, 4, FIRST, 0)
+    assert one.answer(1, Claim(4, 7, 0, FIRST), 5000) == Refused(7, 4, FIRST, 0)
     assert isinstance(one.answer(2, Claim(5, 8, 0, FIRST), 5000), Granted)
 
 
@@ -104,8 +106,8 @@ def test_C30_a_claim_by_an_older_or_another_configuration_is_refused_and_told() 
     """The answer has the newer one; one that the voter does not know yet is taken up."""
     newer, rival = Configuration(1, 3, (2, 3, 4)), Configuration(1, 3, (1, 2, 3, 4))
     one = voter(configuration=newer)
-    assert one.answer(1, Claim(9, 7, 0, FIRST), 0) == Refused(7, 0, newer)
-    assert one.answer(1, Claim(9, 7, 0, rival), 0) == Refused(7, 0, newer)
+    assert one.answer(1, Claim(9, 7, 0, FIRST), 0) == Refused(7, 0, newer, 0)
+    assert one.answer(1, Claim(9, 7, 0, rival), 0) == Refused(7, 0, newer, 0)
     assert isinstance(one.answer(1, Claim(9, 7, 0, Configuration(2, 8, (5,), (2, 3, 4))), 0), Granted)
     assert one.vote.configuration.number == 2
 
@@ -183,6 +185,32 @@ def test_a_holder_gives_way_once_another_is_preferred_for_long() -> None:
     script.calm(SETTINGS.give_way_ns)
     assert (script.deposed, script.holders()) == ([(1, 1, "gave way to node 2")], [2])
     assert script.now_ns - began_ns < 3 * SETTINGS.give_way_ns
+
+
+def test_who_waits_for_leases_claims_soon_after_they_have_run_out() -> None:
+    """However long it would wait by now after so many failures; and no longer than that if they last for longer."""
+    pace = Pace(SETTINGS, random.Random(1))
+
+    def next_ns(free_ns: int | None) -> int:
+        for _ in range(9):
+            pace.failed(0, free_ns)
+        return pace.claims_from_ns(0, should_lead=True, votes=True)
+
+    assert SETTINGS.duration_ns // 2 < next_ns(None) <= SETTINGS.duration_ns + 1
+    assert 300 <= next_ns(300) < 300 + SETTINGS.retry_ns // 2
+    assert SETTINGS.duration_ns // 2 < next_ns(9 * SETTINGS.duration_ns) <= SETTINGS.duration_ns + 1
+
+
+def test_a_majority_is_free_when_enough_of_its_leases_have_run_out() -> None:
+    """Who grants is free now; of those who refuse, as many as a majority lacks must be; who is silent never is."""
+    lease = Lease(1, 7, Configuration(0, 0, (1, 2, 3, 4, 5)), 0)
+    lease.granted(1, 900, 0)
+    lease.refused(2, 500)
+    assert lease.free_from_ns(100) is None
+    lease.refused(3, 400)
+    assert lease.free_from_ns(100) == 500
+    lease.refused(4, 300)
+    assert lease.free_from_ns(100) == 400
 
 
 def test_one_who_was_preferred_in_vain_is_not_given_way_to() -> None:

@@ -50,6 +50,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     delivered: int
     leaders: int
     """How often a node began to believe that it leads."""
+    leading: tuple[int, ...]
+    """Who believes it in the end."""
     leaderless_s: float
     two_leaders_s: float
     agreed_s: float | None
@@ -195,6 +197,7 @@ def _summary(run: Run) -> Summary:
         sent=run.sent,
         delivered=run.delivered,
         leaders=measures.became_leader,
+        leading=measures.leading,
         leaderless_s=measures.leaderless_ns / NS_PER_S,
         two_leaders_s=measures.two_leaders_ns / NS_PER_S,
         agreed_s=None if measures.agreed_ns is None else measures.agreed_ns / NS_PER_S,
@@ -234,6 +237,7 @@ def _print_table(run: Run) -> None:
     lines += [
         ("messages", f"{sum(told.sent.values())} sent, {told.delivered} arrived"),
         ("elected", _times(told.leaders)),
+        ("leads in the end", " ".join(map(str, told.leading)) or "nobody"),
         ("no leader for", length(told.leaderless_s)),
         ("two leaders for", length(told.two_leaders_s)),
         ("agreed", "never" if told.agreed_s is None else f"first at {length(told.agreed_s)}"),

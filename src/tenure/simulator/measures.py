@@ -49,6 +49,14 @@ class Measures:
         self._opened: dict[NodeId, int] = {}
         self._told: dict[NodeId, int] = {}
 
+    @property
+    def leading(self) -> tuple[NodeId, ...]:
+        """Who believes now that it leads."""
+        return tuple(sorted(self._leaders()))
+
+    def _leaders(self) -> list[NodeId]:
+        return [node for node, leader in self._recognised.items() if leader == node]
+
     def see(self, record: trace.Record) -> None:
         """Take in what happened."""
         match record:
@@ -109,7 +117,7 @@ class Measures:
         if at_ns == self._now_ns:
             return
         passed_ns = at_ns - self._now_ns
-        leaders = [node for node, leader in self._recognised.items() if leader == node]
+        leaders = self._leaders()
         self.leaderless_ns += passed_ns * (not leaders)
         self.two_leaders_ns += passed_ns * (len(leaders) > 1)
         recognised = set(self._recognised.values())

@@ -154,7 +154,7 @@ class MajorityLease(Composed):
             case Granted():
                 self._granted(sender, message, now_ns)
             case Refused():
-                self._refused(sender, message)
+                self._refused(sender, message, now_ns)
             case Release():
                 self._voter.release(Lessee(sender, message.token, message.claim))
             case TakeOver():
@@ -176,6 +176,8 @@ class MajorityLease(Composed):
             case Received(sender=sender, message=Claim() | Renew() | Refused() as message):
                 if not message.configuration.voters:
                     raise UnexpectedMessage(sender, message, "with a configuration of nobody")
+                if isinstance(message, Refused) and not 0 <= message.left_ns <= self.settings.duration_ns:
+                    raise UnexpectedMessage(sender, message, "of a lease that no voter here grants")
             case Received(sender=sender, message=Granted() as message):
                 if self._is_for(self._lease, message) and message.sent_ns > now_ns:
                     raise UnexpectedMessage(sender, message, "which answers what was not sent yet")
@@ -224,7 +226,7 @@ class MajorityLease(Composed):
         if sender != self.me:
             self._effects.append(Send(sender, answer, after))
         elif isinstance(answer, Refused):
-            self._refused(self.me, answer)
+            self._refused(self.me, answer, now_ns)
         elif after:
             self._own_answer = (after, answer)
         else:
@@ -280,11 +282,11 @@ class MajorityLease(Composed):
             self._learn(lease.token, lease.configuration)
             self._renew_ns = now_ns
 
-    def _refused(self, voter: NodeId, refused: Refused) -> None:
+    def _refused(self, voter: NodeId, refused: Refused, now_ns: int) -> None:
         """Learn why, for the next claim."""
         self._learn(refused.token, refused.configuration)
         if self._lease is not None and refused.claim == self._lease.claim:
-            self._lease.refused(voter)
+            self._lease.refused(voter, now_ns + refused.left_ns)
 
     def _learn(self, token: int, configuration: Configuration) -> None:
         self._highest = max(self._highest, token)
@@ -323,7 +325,7 @@ class MajorityLease(Composed):
             self._hold(lease, now_ns)
         elif now_ns >= lease.begun_ns + self.settings.retry_ns or lease.is_lost():
             self._end("did not win")
-            self._pace.failed(now_ns)
+            self._pace.failed(now_ns, lease.free_from_ns(now_ns))
 
     def _hold(self, lease: Lease, now_ns: int) -> None:
         """Renew, unless the elector has preferred another for long, and has not done so since before the claim: then

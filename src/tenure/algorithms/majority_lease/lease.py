@@ -22,7 +22,7 @@ class Lease:
         self.wish: tuple[NodeId, ...] | None = None
         """Who shall vote."""
         self._until_ns: dict[NodeId, int] = {}  # until when this node may count on each voter
-        self._refused = set[NodeId]()
+        self._refused: dict[NodeId, int] = {}  # from when on this voter is free
         self._accepted = set[NodeId]()  # who has made the configuration durable as this token's
 
     @property
@@ -36,13 +36,20 @@ class Lease:
         if accepted == self.configuration.number and self.configuration.token == self.token:
             self._accepted.add(voter)
 
-    def refused(self, voter: NodeId) -> None:
-        self._refused.add(voter)
+    def refused(self, voter: NodeId, free_ns: int) -> None:
+        """A voter's refusal, and when nobody will have its lease any more."""
+        self._refused[voter] = free_ns
 
     def is_lost(self) -> bool:
         """Whether so many have refused that the claim cannot win."""
         answers = {**dict.fromkeys(self._refused, False), **dict.fromkeys(self._until_ns, True)}
         return self.configuration.quorum().verdict(answers) is Verdict.LOST
+
+    def free_from_ns(self, now_ns: int) -> int | None:
+        """When nobody else will have the leases of a majority, by the answers so far; None while those are too few."""
+        free_ns = {**self._refused, **dict.fromkeys(self._until_ns, now_ns)}
+        earliest_ns = self.configuration.quorum().reached({voter: -at_ns for voter, at_ns in free_ns.items()})
+        return None if earliest_ns is None else -earliest_ns
 
     def extend(self, now_ns: int) -> bool:
         """Move the deadline to what a majority has granted; whether it is later now."""

@@ -69,11 +69,14 @@ class Granted(Message, frozen=True):
 
 
 class Refused(Message, frozen=True):
-    """From a voter: not to this claim. With the greatest token that the voter has granted, and its configuration."""
+    """From a voter: not to this claim. With the greatest token that the voter has granted, and its configuration; its
+    lease to another lasts for `left_ns` by its clock, 0 where nobody has it.
+    """
 
     claim: int
     token: int
     configuration: Configuration
+    left_ns: int
 
 
 class Release(Message, frozen=True):

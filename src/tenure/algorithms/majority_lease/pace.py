@@ -34,11 +34,16 @@ class Pace:
         by_chance_ns = int(self.chance.random() * self.settings.duration_ns)
         self._patient_until_ns = now_ns + self.settings.patience_ns + by_chance_ns
 
-    def failed(self, now_ns: int) -> None:
-        """Wait twice as long as the last time, up to a lease, and of that half to all, so that no two meet for ever."""
+    def failed(self, now_ns: int, free_ns: int | None) -> None:
+        """Wait twice as long as the last time, up to a lease, and of that half to all, so that no two meet for ever;
+        but where leases of others stood in the way, not for long after those have run out, at `free_ns`.
+        """
         most_ns = min(self.settings.duration_ns, self.settings.retry_ns << min(self._failures, MOST_DOUBLINGS))
         self._failures += 1
         self._not_before_ns = now_ns + 1 + int((1 + self.chance.random()) * most_ns / 2)
+        if free_ns is not None and free_ns > now_ns:
+            soon_ns = free_ns + int(self.chance.random() * self.settings.retry_ns / 2)
+            self._not_before_ns = min(self._not_before_ns, soon_ns)
 
     def won(self) -> None:
         """The next failure is a first one."""

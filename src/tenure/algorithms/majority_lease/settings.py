@@ -29,7 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     on a loaded machine is late as a rule."""
     retry_ns: int = 500_000_000
     """A claim waits so long for answers, and one that failed is repeated after half to all of it, then of twice as
-    much, and so on up to `duration_ns`. As long as bully gives a message and its handling."""
+    much, and so on up to `duration_ns`; but soon after leases that stood in the way have run out. As long as bully
+    gives a message and its handling."""
     give_way_ns: int = 10 * NS_PER_S
     """A holder asks for no more renewals once its elector has preferred another for so long without a break, and gives
     way at its deadline. Two leases: who comes and goes faster is not worth the gap."""

@@ -25,7 +25,8 @@ class Voter:
         """
         lessee = Lessee(sender, asked.token, asked.claim)
         if self._is_outdated(asked.configuration) or not self._may_have(lessee, asked, now_ns):
-            return Refused(asked.claim, self.vote.token, self.vote.configuration)
+            left_ns = 0 if self.lessee_at(now_ns) is None else self.until_ns - now_ns
+            return Refused(asked.claim, self.vote.token, self.vote.configuration, left_ns)
         self._lease_to(lessee, now_ns)
         self._vote_for(lessee, asked.configuration)
         mine = self.vote.configuration
