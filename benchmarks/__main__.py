@@ -28,14 +28,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], help="which; default: all")
     parser.add_argument("--trials", type=int, default=30, help="trials for each figure (default 30)")
+    parser.add_argument("--profile", action="store_true", help="of raft: where the time goes, instead")
     options = parser.parse_args()
+    if options.profile and options.names != ["raft"]:
+        parser.error("--profile is of raft alone: python -m benchmarks raft --profile")
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # an exception: servers end, folders go
     load = os.getloadavg()[0]
     python = platform.python_version()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {python}, load {load:.1f}", flush=True)
     for name in options.names or BENCHMARKS:
         print(f"\n## {name}\n", flush=True)
-        BENCHMARKS[name](options.trials)
+        raft.profile() if options.profile else BENCHMARKS[name](options.trials)
 
 
 if __name__ == "__main__":
