@@ -110,6 +110,7 @@ def test_the_line_that_runs_it_again_stands_in_the_run_and_its_trace() -> None:
     assert run.setup.again == "simulate(algorithm=Plain, nodes=3, seed=7, until=5, faults=('crash',))"
     assert run.trace is not None
     assert run.trace.head.again == run.setup.again
+    assert not simulate(Plain, scenario=parse_script("at 1s crash 1"), until=5).setup.again  # the script says it
 
 
 def test_an_elector_that_never_says_what_it_is_is_told_to() -> None:

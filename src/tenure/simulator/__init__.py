@@ -85,7 +85,7 @@ def simulate(
         surroundings=surroundings,
         check=check,
         holders=holders,
-        again=_again(locals()),
+        again=_again(locals()) if scenario is None else "",  # the script itself is what runs it again
     )
     if scenario is not None:
         refuse_what_cannot_happen(scenario, setup.nodes, setup.until_ns)
