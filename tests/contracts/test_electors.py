@@ -52,7 +52,7 @@ from tenure.core.events import (
     Trusted,
     Woke,
 )
-from tenure.core.model import Guarantee
+from tenure.core.model import Crashes, Guarantee
 from tenure.detectors.watched import Watched, WatchedByPhi
 from tenure.durations import NEVER_NS
 
@@ -241,6 +241,12 @@ def walk(kind: type[Elector], seed: int, steps: int = STEPS) -> list[tuple[str, 
             answer = repr(refusal)
         told.append((f"{elector.role} {event}", answer))
     return told
+
+
+@every_elector
+def test_who_keeps_nothing_through_crashes_does_not_say_that_it_comes_back_with_it(kind: type[Elector]) -> None:
+    """What an algorithm assumes of crashes fits its records."""
+    assert (kind.assumes.crashes is Crashes.RECOVERY) == bool(kind.records)
 
 
 @every_elector

@@ -103,11 +103,9 @@ class World:
         """A node that has not begun."""
         shown_ns = int(self._chance.random() * 1_000_000) * NS_PER_S  # no two clocks agree, so that none are mixed
         clock = NodeClock(self.now_ns, shown_ns)
-        disk = Disk(
-            self.surroundings.disk_least_ns, self.surroundings.disk_most_ns, Random(f"{self.seed}/disk/{number}")
-        )
-        in_order = self.kind.assumes.links is Links.RELIABLE_FIFO
-        node = self.nodes[number] = Node(number, clock, disk, in_order=in_order)
+        fair = self.surroundings
+        disk = Disk(fair.disk_least_ns, fair.disk_most_ns, Random(f"{self.seed}/disk/{number}"))
+        node = self.nodes[number] = Node(number, clock, disk, in_order=self.fair_weather().fifo)
         return node
 
     # What a run does with it
@@ -347,9 +345,7 @@ class World:
         self.sent[kind] += 1
         if self._codec is not None:
             self.bytes[kind] += len(self._codec.encode(message))
-        number = 0
-        if self._tells_messages:
-            number = self._tell_sent(sender, to, message)
+        number = self._tell_sent(sender, to, message) if self._tells_messages else 0
         if self.delivered > LIMIT_MESSAGES:
             raise RanAway(f"{self.delivered} messages were delivered, and more come")
         receiver, link = self.nodes.get(to), (sender, to)
