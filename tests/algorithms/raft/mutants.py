@@ -24,7 +24,7 @@ from tenure.algorithms.raft.tuning import Tuning
 from tenure.core.effects import Send
 from tenure.core.quorum import Quorum
 from tenure.durations import NEVER_NS
-from tenure.simulator import simulate
+from tenure.simulator import Surroundings, simulate
 from tenure.simulator.run import Run
 from tests.algorithms.raft import test_clients, test_log, test_membership, test_paper, test_rules
 
@@ -44,6 +44,7 @@ class Mutant(NamedTuple):
     faults: tuple[str, ...]
     nodes: int = 3
     settings: Settings | None = None
+    surroundings: Surroundings | None = None
 
     @property
     def name(self) -> str:
@@ -58,6 +59,7 @@ class Mutant(NamedTuple):
             until=UNTIL_S,
             faults=self.faults,
             settings=self.settings,
+            surroundings=self.surroundings,
             trace=False,
         )
 
