@@ -15,9 +15,13 @@ Hysteresis. Suspicion, or a new life, or a moment without a greater rating than 
 and so does a new leadership. So a preferred node that flaps faster than the delay causes no change of leader, and
 between two changes by preference lies the delay. A leader that is not eligible waits for it too.
 
-Assumes and guarantees what the elector inside does. That one must honour `Asked`: lease and paxos-lease do; bully and
-ring refuse, because their choice would be the same again. Then the node leads on, and asks again after `retry_ns` at
-the earliest.
+Assumes and guarantees what the elector inside does. That one must honour `Asked`: lease, paxos-lease and raft do; bully
+and ring refuse, because their choice would be the same again. Then the node leads on, and asks again after `retry_ns`
+at the earliest.
+
+Around Raft it stands as around the others, and Raft itself has no priorities, as MongoDB's elections have: so the order
+and the delay are the same for all, and are judged once. Raft adds freshness of its own, which goes before: it brings
+the preferred node's log up to date before it hands over, and elects nobody whose log is behind.
 
 Each node tells all others, once in `tell_every_ns` and when something has changed: n (n - 1) small messages a period.
 """
@@ -36,16 +40,19 @@ from tenure.core.effects import Authorised, Deposed, Effect, Send
 from tenure.core.elector import NEW, WishRefused
 from tenure.core.events import (
     Asked,
+    Demand,
     Event,
     Joined,
     Left,
     Message,
     NodeId,
+    PeerLost,
     Persisted,
     Rated,
     Rating,
     Received,
     Reconfigure,
+    Requested,
     Started,
     Suspected,
     Trusted,
@@ -108,6 +115,7 @@ class Preference(Composed):
     name: ClassVar[str] = "preference"
     own_messages: ClassVar[tuple[type[Message], ...]] = (Stands,)
     takes_rated: ClassVar[bool] = True
+    passes_demands: ClassVar[bool] = True
 
     def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random, settings: Settings | None = None) -> None:
         super().__init__(me, members, chance)
@@ -125,11 +133,11 @@ class Preference(Composed):
         self._tell_ns = NEVER_NS
         self._effects: list[Effect] = []
 
-    def handle(self, event: Event, now_ns: int) -> Sequence[Effect]:
+    def handle(self, event: Event | Demand, now_ns: int) -> Sequence[Effect]:
         self._admit(event)
         self._effects = []
-        if self.role is Role.GONE:
-            return ()
+        if self.role is Role.GONE:  # the elector inside knows what clients are told then
+            return self._tell_inner(event, now_ns) if isinstance(event, Requested) else ()
         if not isinstance(event, Rated) and not (isinstance(event, Received) and isinstance(event.message, Stands)):
             self._give(event, now_ns)  # which may refuse it, so that nothing may have changed before
         match event:
@@ -150,7 +158,7 @@ class Preference(Composed):
                 self._leave(peer)
             case Rated(rating=rating):
                 self._rate(rating, now_ns)
-            case Received() | Persisted() | Woke() | Asked() | Reconfigure():
+            case Received() | Persisted() | Woke() | Asked() | Reconfigure() | Requested() | PeerLost():
                 ...
             case _:
                 assert_never(event)
@@ -223,7 +231,7 @@ class Preference(Composed):
         else:
             self._asks_ns = now_ns + self.settings.delay_ns
 
-    def _give(self, event: Event, now_ns: int) -> None:
+    def _give(self, event: Event | Demand, now_ns: int) -> None:
         """Hand an event to the elector inside, and pass on what it wants."""
         effects = self._tell_inner(event, now_ns)
         for effect in effects:

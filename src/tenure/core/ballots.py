@@ -17,6 +17,7 @@ from tenure.core.effects import Effect, Persist, Recognised, Send
 from tenure.core.elector import NEW, DutyBroken, Elector, WishRefused
 from tenure.core.events import (
     Asked,
+    Demand,
     Event,
     Joined,
     Left,
@@ -108,7 +109,7 @@ class Balloting(Elector):
         self._settle(now_ns)
         return self._effects
 
-    def _admit(self, event: Event) -> None:
+    def _admit(self, event: Event | Demand) -> None:
         super()._admit(event)
         match event:
             case Persisted(number=number) if number > self._written:

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Self
 import msgspec
 
 from tenure.core.effects import Effect, Persist, Send
-from tenure.core.elector import Elector
-from tenure.core.events import Event, Message, NodeId, Persisted, Record, Started
+from tenure.core.elector import DutyBroken, Elector, Serving, WishRefused
+from tenure.core.events import Demand, Event, Message, NodeId, PeerLost, Persisted, Record, Requested, Started
 from tenure.core.model import FaultModel, Guarantee
 
 
@@ -26,26 +26,32 @@ class Composed(Elector):
 
     inner_kind: ClassVar[type[Elector]]
     inner_settings: ClassVar[Any]
+    own_kind: ClassVar[type[Composed]]
+    """What stands around, whatever is inside."""
     own_messages: ClassVar[tuple[type[Message], ...]] = ()
     own_records: ClassVar[tuple[type[Record], ...]] = ()
+    passes_demands: ClassVar[bool] = False
+    """Whether it serves clients where the inner one does: it hands on what they ask and what kernels tell."""
 
     @classmethod
     def over(cls, inner: type[Elector], inner_settings: object = None) -> type[Self]:
         """The class of electors that put this one around `inner`, which gets `inner_settings` (None: its defaults)."""
+        own: Any = cls.own_kind if "inner_kind" in vars(cls) else cls
         return type(
-            f"{cls.__name__}Over{inner.__name__}",
-            (cls,),
+            f"{own.__name__}Over{inner.__name__}",
+            (own, Serving) if own.passes_demands and issubclass(inner, Serving) else (own,),
             {
-                "__doc__": cls.__doc__,
-                "__module__": cls.__module__,
-                "name": f"{inner.name}+{cls.name}",
+                "__doc__": own.__doc__,
+                "__module__": own.__module__,
+                "name": f"{inner.name}+{own.name}",
+                "own_kind": own,
                 "inner_kind": inner,
                 "inner_settings": inner_settings,
-                "messages": (*inner.messages, *cls.own_messages),
-                "records": (*inner.records, *cls.own_records),
-                "takes_rated": cls.takes_rated or inner.takes_rated,
-                "assumes": cls.assumes_over(inner),
-                "guarantees": cls.guarantees_over(inner),
+                "messages": (*inner.messages, *own.own_messages),
+                "records": (*inner.records, *own.own_records),
+                "takes_rated": own.takes_rated or inner.takes_rated,
+                "assumes": own.assumes_over(inner),
+                "guarantees": own.guarantees_over(inner),
             },
         )
 
@@ -73,14 +79,21 @@ class Composed(Elector):
         self._written += 1
         return Persist(self._written, record)
 
-    def _tell_inner(self, event: Event, now_ns: int) -> Sequence[Effect]:
+    def _tell_inner(self, event: Event | Demand, now_ns: int) -> Sequence[Effect]:
         """Hand an event to the inner elector; its effects, with its records in the common count.
 
         Call it before this one has changed: what the inner one refuses must have changed nothing.
         """
+        inner = self.inner
         match event:
+            case Requested() | PeerLost():
+                if not isinstance(inner, Serving):
+                    raise WishRefused(f"{inner.name} serves no clients: ask one that does, such as raft")
+                return [self._in_common_count(effect) for effect in inner.handle(event, now_ns)]
             case Started(durable=records):
                 event = Started(tuple(record for record in records if type(record) in self.inner.records))
+            case Persisted(number=number) if number > self._written:
+                raise DutyBroken(4, f"record {number} is said to be durable, and {self._written} were given")
             case Persisted(number=number):
                 inner_number = self._made_durable(number)
                 if inner_number is None:
@@ -88,7 +101,7 @@ class Composed(Elector):
                 event = Persisted(inner_number)
             case _:
                 ...
-        return [self._in_common_count(effect) for effect in self.inner.handle(event, now_ns)]
+        return [self._in_common_count(effect) for effect in inner.handle(event, now_ns)]
 
     def _made_durable(self, number: int) -> int | None:
         """Note that records up to `number` are durable; the number of the inner one's last among them, if any."""
@@ -109,3 +122,8 @@ class Composed(Elector):
                 return msgspec.structs.replace(effect, after=waits_for)
             case _:
                 return effect
+
+
+def innermost(elector: Elector) -> Elector:
+    """What stands inside all that is around it."""
+    return innermost(elector.inner) if isinstance(elector, Composed) else elector

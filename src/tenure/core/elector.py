@@ -85,7 +85,7 @@ class Elector(ABC):
         algorithm cannot honour.
         """
 
-    def _admit(self, event: Event) -> None:
+    def _admit(self, event: Event | Demand) -> None:
         """Refuse what no driver and no peer of this algorithm would give; every `handle` calls this first."""
         match event:
             case Started(durable=records):

@@ -31,15 +31,18 @@ from tenure.core.composed import Composed
 from tenure.core.effects import Effect, Send
 from tenure.core.events import (
     Asked,
+    Demand,
     Event,
     Joined,
     Left,
     Message,
     NodeId,
+    PeerLost,
     Persisted,
     Rated,
     Received,
     Reconfigure,
+    Requested,
     Started,
     Suspected,
     Trusted,
@@ -60,6 +63,7 @@ class Watched(Composed):
 
     name: ClassVar[str] = Timeout.name
     own_messages: ClassVar[tuple[type[Message], ...]] = (Heartbeat,)
+    passes_demands: ClassVar[bool] = True
     detector_kind: ClassVar[type[Detector]] = Timeout
 
     def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random, settings: Settings | None = None) -> None:
@@ -74,11 +78,11 @@ class Watched(Composed):
         self._is_gone = False
         self._effects: list[Effect] = []
 
-    def handle(self, event: Event, now_ns: int) -> Sequence[Effect]:
+    def handle(self, event: Event | Demand, now_ns: int) -> Sequence[Effect]:
         self._admit(event)
         self._effects = []
-        if self._is_gone:
-            return ()
+        if self._is_gone:  # the inner elector knows what clients are told then
+            return self._tell_inner(event, now_ns) if isinstance(event, Requested) else ()
         match event:
             case Suspected() | Trusted() | Received(message=Heartbeat()):
                 ...  # the inner elector is told what comes of it
@@ -99,7 +103,7 @@ class Watched(Composed):
                 self._join(peer, now_ns)
             case Left(peer=peer):
                 self._leave(peer)
-            case Received() | Persisted() | Asked() | Reconfigure() | Rated():
+            case Received() | Persisted() | Asked() | Reconfigure() | Rated() | Requested() | PeerLost():
                 ...
             case _:
                 assert_never(event)
@@ -191,7 +195,7 @@ class Watched(Composed):
     def _peers(self) -> list[NodeId]:
         return sorted(self.members - {self.me})
 
-    def _pass(self, event: Event, now_ns: int) -> None:
+    def _pass(self, event: Event | Demand, now_ns: int) -> None:
         self._effects += self._tell_inner(event, now_ns)
 
     def _settle(self, now_ns: int) -> None:

@@ -11,6 +11,7 @@ surroundings                 how it is when nothing goes wrong
 words      messages and records in words
 faults     what can go wrong, as data and as words
 nemesis, news                carries faults out | tells nodes of members and deaths
+founding   who votes and who runs where in a group of Raft
 plan       draws what goes wrong from a seed, inside an algorithm's fault model
 scenario   the same from a script in plain text
 expectations, callers        what a script expects | what its clients ask for

@@ -30,7 +30,7 @@ AROUND: Mapping[str, type[Composed]] = MappingProxyType(
     {kind.name: kind for kind in (MajorityLease, Preference, KeepMajority, StaticQuorum, Watched, WatchedByPhi)}
 )
 """What adds to any elector."""
-COMPARED = (*ALGORITHMS, "bully+lease", "ring+lease", "bully+keep-majority")
+COMPARED = (*ALGORITHMS, "bully+lease", "ring+lease", "bully+keep-majority", "raft+preference")
 """What `tenure compare` compares if nobody says what, and `make hunt` hunts."""
 DETECTORS = (Watched.name, WatchedByPhi.name)
 TOLD = "told"
@@ -54,10 +54,10 @@ def algorithm(name: str) -> type[Elector]:
 
 
 def watched(kind: type[Elector], detector: str) -> type[Elector]:
-    """The same elector with this detector around it, or none around one that serves clients: it hears for itself who
-    lives. Raises ConfigurationError for one that is not known.
+    """The same elector with this detector around it, or none around one that serves clients with nothing around it: it
+    hears for itself who lives. Raises ConfigurationError for one that is not known.
     """
-    if detector == TOLD or issubclass(kind, Serving):
+    if detector == TOLD or (issubclass(kind, Serving) and not issubclass(kind, Composed)):
         return kind
     if detector not in DETECTORS:
         raise ConfigurationError(f"there is no detector {detector!r}; there are: {', '.join(DETECTORS)}, {TOLD}")

@@ -19,9 +19,11 @@ from tenure.algorithms.raft.messages import (
     Snapshot,
     Vote,
 )
+from tenure.core.composed import innermost
 from tenure.core.effects import Effect, Persist
 from tenure.core.elector import Elector
 from tenure.core.events import Demand, Event, Message, NodeId
+from tenure.simulator.founding import has_raft
 from tenure.simulator.node import Node
 from tenure.simulator.raft_rules import RaftRules
 from tenure.simulator.world import World
@@ -50,7 +52,7 @@ def inspector(world: World, object_to: Callable[[str, str], None], fired: Counte
     """Who looks at the nodes of this world, and counts in `fired` which rules take effect; None where they are no Raft
     nodes.
     """
-    return RaftInspector(world, object_to, RaftRules(fired)) if issubclass(world.kind, Raft) else None
+    return RaftInspector(world, object_to, RaftRules(fired)) if has_raft(world.kind) else None
 
 
 class Seen:
@@ -79,6 +81,7 @@ class RaftInspector:
 
     def handled(self, node: Node, elector: Elector, event: Event | Demand, effects: Sequence[Effect]) -> None:
         """The node has dealt with an event."""
+        elector = innermost(elector)
         assert isinstance(elector, Raft)
         self._rules.see(node.life, event, elector, effects, node.clock.at(self._world.now_ns))
         before = self._seen.get(node.number)
@@ -101,8 +104,10 @@ class RaftInspector:
 
     def sent(self, node: Node, to: NodeId, message: Message) -> None:
         """The message leaves the node: what it says is durable must be so."""
-        elector = node.elector
-        if not isinstance(message, Matched | Vote | RequestVote) or not isinstance(elector, Raft):
+        if not isinstance(message, Matched | Vote | RequestVote) or node.elector is None:
+            return
+        elector = innermost(node.elector)
+        if not isinstance(elector, Raft):
             return
         records = {type(record): record for record in node.disk.records}
         if isinstance(message, Matched):
@@ -168,7 +173,7 @@ class RaftInspector:
                 self._object(LEADER_COMPLETENESS, f"node {node.number} leads term {elector.term} without entry {index}")
                 break
         for other in self._world.nodes.values():
-            known = other.elector
+            known = None if other.elector is None else innermost(other.elector)
             if other is not node and isinstance(known, Raft) and known.may_read(other.clock.at(self._world.now_ns)):
                 self._object(
                     ONE_LEASE, f"node {node.number} leads term {elector.term} while {other.number} has a lease"

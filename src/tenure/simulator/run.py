@@ -18,7 +18,17 @@ from tenure.core.events import NodeId
 from tenure.core.model import Guarantee
 from tenure.durations import NS_PER_S, to_ns
 from tenure.errors import ConfigurationError
-from tenure.simulator import checkers, clients, expectations, given, linearizability, names, plan, raft_checkers
+from tenure.simulator import (
+    checkers,
+    clients,
+    expectations,
+    founding,
+    given,
+    linearizability,
+    names,
+    plan,
+    raft_checkers,
+)
 from tenure.simulator.callers import Callers
 from tenure.simulator.checkers import Checker, Violation
 from tenure.simulator.clients import Clients
@@ -151,22 +161,22 @@ def set_up(
     kinds, check = given.texts("faults", faults), given.texts("check", check)
     is_told, scenario = scenario is not None, scenario or Scenario()
     inner = _elector(scenario.algorithm or algorithm, settings)
-    kind = names.watched(inner, detector := scenario.detector or detector)
-    if kind is not inner:
-        kind, settings = _with_settings(kind, inner, settings), None
-    if holders and Guarantee.ONE_AT_A_TIME not in kind.guarantees:
+    detector = scenario.detector or detector
+    if holders and Guarantee.ONE_AT_A_TIME not in inner.guarantees:
         raise ConfigurationError(f"{inner.name} gives no authority to hold; give holders to {inner.name}+lease")
     surroundings = msgspec.structs.replace(surroundings or Surroundings(), is_told=detector == names.TOLD)
     numbers = given.numbers(nodes if scenario.nodes is None else scenario.nodes)
     seed = given.seed(seed if scenario.seed is None else scenario.seed)
     hosts = scenario.hosts or surroundings.hosts
-    if hosts and not issubclass(kind, Serving):
+    if hosts and not issubclass(inner, Serving):
         raise ConfigurationError(f"{inner.name} makes nothing of what kernels tell of deaths; name no hosts")
-    if issubclass(kind, Serving) and kinds is None and not is_told:
+    if issubclass(inner, Serving) and kinds is None and not is_told:
         hosts = hosts or plan.place(numbers, seed)
     surroundings = msgspec.structs.replace(surroundings, hosts=hosts)
-    if issubclass(inner, Serving):
-        settings = clients.settings(seed, numbers, hosts, settings)
+    inner, settings = founding.founded(inner, settings, seed, numbers, hosts, is_calm=kinds == ())
+    kind = names.watched(inner, detector)
+    if kind is not inner:
+        kind, settings = _with_settings(kind, inner, settings), None
     until_ns = to_ns(until) if scenario.until_ns is None else scenario.until_ns
     if until_ns <= 0:
         raise ConfigurationError("until is 0, so that nothing would happen; give seconds such as until=60")

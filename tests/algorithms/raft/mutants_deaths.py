@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
-from tenure.algorithms.raft import Raft
+from tenure.algorithms.raft import Raft, Settings
 from tenure.algorithms.raft.messages import Canvass, Leadership, RequestVote
 from tenure.core.events import NodeId, PeerLost
 from tenure.simulator import Surroundings
@@ -79,14 +78,18 @@ def all_at_once(self: Raft) -> int:
 
 
 LEASE, ONE = "one-lease", "one-at-a-time"
-ONE_HOST: Any = Surroundings(hosts=((1, 2, 3),))
-LATE = Surroundings(hosts=((1, 2, 3),), kernel_least_ns=2_000 * MS, kernel_most_ns=4_000 * MS)
+LONG = Settings(tenure_ns=8_000 * MS)
+TOGETHER = ((1, 2, 3, 4, 5),)
+ONE_HOST = Surroundings(hosts=TOGETHER)
+LATE = Surroundings(hosts=TOGETHER, kernel_least_ns=2_000 * MS, kernel_most_ns=4_000 * MS)
+SLOW = ("latency", "loss")
+"""So that many lose patience with a leader that lives."""
 MUTANTS = (
-    Mutant(Raft, "_hear_of_death", believe_anybody, LEASE, 0, ("partition", "one-way"), surroundings=ONE_HOST),
-    Mutant(Raft, "_witnessed", take_silence_for_death, LEASE, 0, ("partition", "one-way"), surroundings=ONE_HOST),
-    Mutant(Raft, "_peer_lost", mourn_whoever_leads, LEASE, 0, ("crash", "blink", "one-way"), surroundings=ONE_HOST),
-    Mutant(News, "_tell_death", tell_what_is_long_over, LEASE, 0, ("blink", "one-way", "ask"), surroundings=LATE),
-    Mutant(Raft, "_bury", close_all_tenures, ONE, 0, ("pause", "partition", "blink"), surroundings=ONE_HOST),
+    Mutant(Raft, "_hear_of_death", believe_anybody, LEASE, 0, SLOW, 5, surroundings=ONE_HOST),
+    Mutant(Raft, "_witnessed", take_silence_for_death, LEASE, 0, SLOW, 5, surroundings=ONE_HOST),
+    Mutant(Raft, "_peer_lost", mourn_whoever_leads, LEASE, 0, ("crash", "blink", "one-way"), 5, surroundings=ONE_HOST),
+    Mutant(News, "_tell_death", tell_what_is_long_over, LEASE, 0, ("blink", "one-way", "ask"), 5, surroundings=LATE),
+    Mutant(Raft, "_bury", close_all_tenures, ONE, 0, ("pause", "blink"), 5, LONG, ONE_HOST),
 )
 CAUGHT = (
     Caught(
