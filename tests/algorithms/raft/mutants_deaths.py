@@ -82,14 +82,17 @@ LONG = Settings(tenure_ns=8_000 * MS)
 TOGETHER = ((1, 2, 3, 4, 5),)
 ONE_HOST = Surroundings(hosts=TOGETHER)
 LATE = Surroundings(hosts=TOGETHER, kernel_least_ns=2_000 * MS, kernel_most_ns=4_000 * MS)
-SLOW = ("latency", "loss")
-"""So that many lose patience with a leader that lives."""
+DEAF = ("one-way",)
+QUICK = Settings(
+    election_ns=120 * MS, spread_ns=100 * MS, heartbeat_ns=20 * MS, promise_ns=110 * MS, tenure_ns=400 * MS
+)
+"""So that who does not hear the leader loses patience before its log is behind."""
 MUTANTS = (
-    Mutant(Raft, "_hear_of_death", believe_anybody, LEASE, 0, SLOW, 5, surroundings=ONE_HOST),
-    Mutant(Raft, "_witnessed", take_silence_for_death, LEASE, 0, SLOW, 5, surroundings=ONE_HOST),
+    Mutant(Raft, "_hear_of_death", believe_anybody, LEASE, 0, DEAF, 5, QUICK, ONE_HOST),
+    Mutant(Raft, "_witnessed", take_silence_for_death, LEASE, 0, DEAF, 5, QUICK, ONE_HOST),
     Mutant(Raft, "_peer_lost", mourn_whoever_leads, LEASE, 0, ("crash", "blink", "one-way"), 5, surroundings=ONE_HOST),
-    Mutant(News, "_tell_death", tell_what_is_long_over, LEASE, 0, ("blink", "one-way", "ask"), 5, surroundings=LATE),
-    Mutant(Raft, "_bury", close_all_tenures, ONE, 0, ("pause", "blink"), 5, LONG, ONE_HOST),
+    Mutant(News, "_tell_death", tell_what_is_long_over, LEASE, 11, ("blink", "one-way", "ask"), 5, surroundings=LATE),
+    Mutant(Raft, "_bury", close_all_tenures, ONE, 1, ("pause", "blink"), 5, LONG, ONE_HOST),
 )
 CAUGHT = (
     Caught(
