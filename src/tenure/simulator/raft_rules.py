@@ -34,6 +34,8 @@ RULES = (
     *(f"pre-vote refused: {why}" for why in (BEHIND, PROMISED, OVER)),
     *(f"vote refused: {why}" for why in (BEHIND, PROMISED, OVER, GIVEN)),
     "vote granted in spite of a promise",
+    "told of a certain death",
+    "pre-vote asked upon a certain death",
     "follower: no such entry",
     "follower: entries replaced",
     "follower: configuration taken back",
@@ -137,6 +139,8 @@ class RaftRules:
             case AppendEntries(prev_index=previous):
                 if isinstance(heard, Mismatched) and heard.term == message.term and previous < heard.prev_index:
                     self.fired["leader: went back"] += 1
+            case Canvass(dead=dead) if dead is not None:
+                self.fired["pre-vote asked upon a certain death"] += 1
             case Mismatched(prev_index=previous) if previous:
                 self.fired["follower: no such entry"] += 1
             case InstallSnapshot():
