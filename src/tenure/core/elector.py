@@ -13,7 +13,8 @@ The driver's duties:
  5. Let no Send leave before the record that it names is durable; those that name none need not wait. Sends to one peer
     leave in their order where the model says that links keep it.
  6. Lose, repeat, delay and reorder messages only as the model allows, and alter none.
- 7. Forget, when the node crashes, everything but the records that were durable.
+ 7. Forget, when the node crashes, everything but the records that were durable. A node that has lost those too begins
+    under a new number: the old one would say again what it said, and otherwise.
  8. Suspect none but members that it was told of; in each life all count as trusted until the detector says otherwise.
  9. Say that a peer's process is gone for certain before anything is handed over that a later life of the peer said, or
     never.

@@ -1,7 +1,7 @@
 """What goes into an elector: that it starts, what it received, what became durable, who is suspected, that time passed.
 
-A node is known by its number. Numbers are unique and never used again; which of two is greater decides in some
-algorithms, and nothing else is read into them.
+A node is known by its number. Numbers are unique and never used again, not even at the same address; which of two is
+greater decides in some algorithms, and nothing else is read into them.
 """
 
 from __future__ import annotations

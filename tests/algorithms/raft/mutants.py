@@ -376,6 +376,7 @@ MUTANTS = (
     Mutant(Sessions, "execute", apply_every_retry, LINEAR, 2, ("latency", "loss", "crash")),
     Mutant(Sessions, "snapshot", leave_sessions_out_of_snapshots, MACHINE, 2, ("blink", "crash")),
     Mutant(Raft, "may_read", read_without_asking, LEASE, 4, CUTS),
+    Mutant(Configuration, "quorum", count_new_voters_alone, MACHINE, 71, ("newcomer",)),
 )
 
 
@@ -427,7 +428,6 @@ CAUGHT = (
         keep_durability_of_what_was_replaced,
         test_log.test_C8_what_was_written_before_does_not_make_durable_what_stands_there_now,
     ),
-    Caught(Configuration, "quorum", count_new_voters_alone, test_log.test_a_joint_configuration_needs_both_majorities),
     Caught(
         Raft,
         "_change_on",

@@ -9,8 +9,9 @@ Only who has all that is committed can be elected. The leader takes the clients'
 all; what a majority has is committed, and every node applies the same commands in the same order.
 
 Assumes. For safety nothing about time but that clocks run within `rho` of true time, on which leases, tenures and lease
-reads rest. For progress, a while in which a majority can talk. Nodes crash and come back with what was durable;
-messages are lost, repeated and overtaken; links fail, one by one, in one direction, or whole groups.
+reads rest. For progress, a while in which a majority can talk. Nodes crash and come back with what was durable, and one
+that has lost it never does under its number: disks may be slow, stand still and tear a write, but never lie. Messages
+are lost, repeated and overtaken; links fail, one by one, in one direction, or whole groups.
 
 Guarantees. Figure 3: one leader in a term; a leader never replaces entries of its own log; logs that agree on an entry
 agree on all before it; what is committed stays so; no two nodes apply different commands at one index. Nobody else is
