@@ -11,6 +11,7 @@ import pytest
 
 from tenure.durations import NS_PER_S
 from tenure.simulator.experiments import EXPERIMENTS, Case, Experiment, Line, counts_of, fail_over, lines, plots
+from tenure.simulator.experiments.certain_death import CERTAIN_DEATH
 from tenure.simulator.experiments.fail_over import FailOver, Gap, TailedDisk
 from tenure.simulator.experiments.figure_16 import AS_CALIBRATED, AS_SHIPPED, FIGURE_16, PUBLISHED
 from tenure.simulator.experiments.lines import at_percent, mean_ms, times_ms
@@ -315,3 +316,12 @@ def test_every_experiment_has_a_picture_with_what_was_published(experiment: Expe
 
     assert picture.startswith("<svg")
     assert "published" in picture
+
+
+def test_certain_death_costs_milliseconds_in_the_place_of_time_outs() -> None:
+    """Where the leader's host has others; and else nothing changes."""
+    alone, together, apart = (line_of(CERTAIN_DEATH, case, 12) for case in CERTAIN_DEATH.cases)
+    assert (alone.unfinished, together.unfinished, apart.unfinished) == (0, 0, 0)
+    assert min(alone.measured["no leader p50"] or 0, alone.measured["may act p50"] or 0) > 800
+    for told in (together, apart):
+        assert 0 < (told.measured["may act p99"] or 0) < 150

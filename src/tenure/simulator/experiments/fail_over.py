@@ -56,6 +56,8 @@ class FailOver(msgspec.Struct, frozen=True, kw_only=True):
     """So long the group is left alone before the leader crashes, who is whoever leads then. Not with `also_down`."""
     weathers: tuple[tuple[int, Weather], ...] = ()
     """How links are in that time, from these instants of it on, in their order, and afterwards."""
+    hosts: tuple[tuple[NodeId, ...], ...] = ()
+    """Who runs with whom, as in `Surroundings`; the settings must say the same."""
     until_acts: bool = False
     """Whether to wait until the next leader opens its tenure."""
     beside: Settings | None = None
@@ -201,7 +203,9 @@ def _one(what: FailOver, seed: int) -> Gap:
         nodes,
         seed=seed,
         settings=what.settings,
-        surroundings=Surroundings(least_ns=what.least_ns, most_ns=what.most_ns, disk_least_ns=0, disk_most_ns=0),
+        surroundings=Surroundings(
+            least_ns=what.least_ns, most_ns=what.most_ns, disk_least_ns=0, disk_most_ns=0, hosts=what.hosts
+        ),
         observers=[watch.see],
     )
     for number, node in world.nodes.items():
