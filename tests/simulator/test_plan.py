@@ -81,6 +81,21 @@ def test_who_joins_and_leaves_are_nodes_that_may(seed: int, nodes: int) -> None:
     assert set(plan.converging) <= {*range(1, nodes + 1), *joined} - left
 
 
+@settings(deadline=None, database=None)
+@given(seed=st.integers(), nodes=st.integers(2, 9))
+def test_whoever_is_wished_for_keeps_a_majority_that_is_never_gone(seed: int, nodes: int) -> None:
+    """Newcomers replace nodes that are lost for good, under numbers that were never used."""
+    plan = draw(names.algorithm("raft"), range(1, nodes + 1), seed, UNTIL_NS, ("newcomer", "replace", "voters"))
+    struck = [stroke.fault for stroke in plan.strokes]
+    gone = {fault.node for fault in struck if isinstance(fault, faults.Leave)}
+    wished = [set(fault.voters) for fault in struck if isinstance(fault, faults.SetVoters)]
+    assert all(len(voters - gone) >= majority_of(len(voters)) for voters in [set(range(1, nodes + 1)), *wished])
+    joined = [fault.node for fault in struck if isinstance(fault, faults.Join)]
+    assert min(joined, default=nodes + 1) > nodes
+    assert len(set(joined)) == len(joined)
+    assert gone.isdisjoint(plan.converging)
+
+
 @pytest.mark.parametrize("seed", range(100))
 def test_calm_heals_all_that_must_converge(seed: int) -> None:
     """All of them live, reach one another, and stand still no more; disks work, links are fair; clocks may drift on."""
