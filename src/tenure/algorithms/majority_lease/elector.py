@@ -196,6 +196,8 @@ class MajorityLease(Composed):
             whom = self.leader if holder is None else holder.node
             where = "ask again in a while" if whom in {None, self.me} else f"ask node {whom}"
             raise WishRefused(f"node {self.me} does not hold, and only the holder can change who votes: {where}")
+        if now_ns >= self._give_way_ns:
+            raise WishRefused(f"node {self.me} gives way to node {self._preferred}: ask that one in a while")
         if not voters:
             raise WishRefused("somebody must vote; name some nodes")
         if lease.configuration.old:
@@ -349,7 +351,7 @@ class MajorityLease(Composed):
         assert self._preferred is not None
         self._end(f"gave way to node {self._preferred}")
         self._effects.append(Send(self._preferred, TakeOver()))
-        self._pace.made_way(now_ns)
+        self._pace.somebody_holds(now_ns)
 
     def _step_down(self, to: NodeId | None, now_ns: int) -> None:
         """Make way for another, and let it know; where nobody else is seen, only this tenure ends."""

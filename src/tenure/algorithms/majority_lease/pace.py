@@ -57,12 +57,7 @@ class Pace:
         self._failures = 0
         self._not_before_ns, self._called_until_ns = now_ns, now_ns + self.settings.duration_ns
 
-    def made_way(self, now_ns: int) -> None:
-        """For whom the elector prefers."""
-        self._called_until_ns = 0
-        self.somebody_holds(now_ns)
-
     def stepped_down(self, now_ns: int) -> None:
         """Give others the time to win, and to be seen."""
-        self.made_way(now_ns)
+        self.somebody_holds(now_ns)
         self._not_before_ns = now_ns + 2 * self.settings.duration_ns
