@@ -238,7 +238,8 @@ class Schedule:
         """Let somebody claim just when a voter's lease ends, or a little earlier or later, while others are cut off."""
         ahead = [end_ns for end_ns in self.ends_ns if end_ns > self.now_ns]
         if ahead and self.chance.random() < 0.8:
-            self.now_ns = ahead[int(self.chance.random() * len(ahead))] + int(self.chance.random() * 10) - 5
+            end_ns = ahead[int(self.chance.random() * len(ahead))]
+            self.now_ns = max(self.now_ns, end_ns + int(self.chance.random() * 10) - 5)
         self.give(number, Trusted(number))
         self.calm(30, self._some() | {number})
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.algorithms.majority_lease import Claim, Granted, Renew
+from tenure.algorithms.majority_lease import Claim, Configuration, Granted, Release, Renew, Settings, Vote
 from tenure.core.events import Left, Message, Received, Reconfigure, Trusted
 from tenure.durations import PPM
 from tests.algorithms.lease_schedules import RHO_PPM, SETTINGS, Schedule
@@ -16,8 +16,8 @@ from tests.algorithms.lease_schedules import RHO_PPM, SETTINGS, Schedule
 class Script(Schedule):
     """A schedule that does what it is told."""
 
-    def __init__(self, nodes: int = 3, voters: tuple[int, ...] | None = None) -> None:
-        super().__init__(0, nodes, msgspec.structs.replace(SETTINGS, voters=voters))
+    def __init__(self, nodes: int = 3, voters: tuple[int, ...] | None = None, settings: Settings = SETTINGS) -> None:
+        super().__init__(0, nodes, msgspec.structs.replace(settings, voters=voters))
         for number, cell in self.cells.items():
             cell.ppm = 0
             self.sync_all(number)
@@ -222,6 +222,133 @@ def nobody_is_there_who_shall_vote() -> Schedule:
     return _with_a_holder(script)
 
 
+def an_old_renewal_comes_after_a_greater_token() -> Schedule:
+    """C24: node 2 granted to 1, then to 3 under a greater token; then a renewal of 1 comes that was long under way."""
+    script = _with_3_ahead()
+    script.win(1, 2)
+    script.now_ns += SETTINGS.renew_every_ns
+    script.wake(1)
+    script.give(1, Trusted(3))
+    script.now_ns += 1300
+    script.wake(1)
+    script.win(3, 2)
+    script.give(3, Trusted(1))
+    script.now_ns += 1300
+    script.wake(3)
+    script.hand(Renew, 1, 2)
+    script.hand(Granted, 2, 1)
+    script.hand(Release, 1, 2)
+    script.under_way.clear()
+    script.stand(1, 2, Message)
+    return script
+
+
+def a_next_life_hears_an_old_grant() -> Schedule:
+    """C32: node 1 claims and gives up, crashes before its vote is written, and claims anew under the same token; then
+    it hears what 2, which has lent itself to 3 since, granted to the first of these claims.
+    """
+    script = _with_3_ahead()
+    script.give(1, Trusted(1))
+    script.hand(Claim, 1, 2)
+    (granted,) = [message for _, _, _, message in script.under_way if isinstance(message, Granted)]
+    script.now_ns += SETTINGS.retry_ns
+    script.wake(1)
+    script.hand(Release, 1, 2)
+    script.win(3, 2)
+    script.restart(1)
+    script.claim(1)
+    script.give(1, Received(2, granted))
+    return script
+
+
+def an_earlier_record_is_durable() -> Schedule:
+    """C1: node 1 votes for 3, and then for itself; the first vote is durable, and it crashes before the second is. Then
+    it would help 3 to the token that it won.
+    """
+    script = Script()
+    script.claim(3)
+    script.hand(Claim, 3, 1, all_writes=False)
+    script.give(3, Trusted(1))
+    script.now_ns += SETTINGS.retry_ns
+    script.wake(3)
+    script.hand(Release, 3, 1, all_writes=False)
+    script.give(1, Trusted(1))
+    script.hand(Claim, 1, 2)
+    script.hand(Granted, 2, 1, all_writes=False)
+    script.sync(1)
+    script.restart(1)
+    script.under_way.clear()
+    script.now_ns += SETTINGS.duration_ns
+    script.stand(3, 1)
+    return script
+
+
+def two_proposals_of_one_number() -> Schedule:
+    """C12: nodes 1 to 3 vote. 1 proposes that 4 and 5 shall, which only those hear; 3 that 2 and itself shall, which
+    nobody hears. 4 wins by the first proposal and ends that change. Had 2 not heard that it is now of
+    the greater token, then 2 and 3 could elect by the second.
+    """
+    script = Script(5, (1, 2, 3))
+    script.win(1, 2, 3)
+    script.calm(60, frozenset({1, 2, 3}))
+    script.give(1, Reconfigure((4, 5)))
+    script.hand(Renew, 1, 4, 5, 2)
+    for voter in (4, 5, 2):
+        script.hand(Granted, voter, 1)
+    script.hand(Renew, 1, 4, 5)
+    _end_in_favour_of(script, 1, 3)
+    script.win(3, 2)
+    script.give(3, Reconfigure((2, 3)))
+    for _ in range(2):
+        script.hand(Renew, 3, 2)
+        script.hand(Granted, 2, 3)
+    script.sync_all(3)
+    _end_in_favour_of(script, 3, 4)
+    script.claim(4)
+    script.calm(1200, frozenset({1, 2, 4, 5}))
+    assert 4 in script.holders(), script.happened
+    script.calm(1100, frozenset({4, 5}))
+    script.under_way.clear()
+    script.claim(3)
+    script.calm(1200, frozenset({2, 3}))
+    return script
+
+
+def _end_in_favour_of(script: Script, holder: int, other: int) -> None:
+    """Its tenure and all leases run out, and what is under way is lost."""
+    script.sync_all(holder)
+    script.give(holder, Trusted(other))
+    script.now_ns += 1300
+    script.wake(holder)
+    script.under_way.clear()
+
+
+def a_holder_that_gives_way_is_kept_busy() -> Schedule:
+    """C25: all prefer node 2, and 1 has something to do all the while; whoever is preferred for long holds."""
+    script = held_by_1()
+    for number in script.cells:
+        script.give(number, Trusted(2))
+    for _ in range(200):
+        script.give(1, Trusted(2))
+        script.calm(20)
+    if script.holders() == [1]:
+        script.violations.append("gives-way: node 1 holds, though all have preferred another for long")
+    return script
+
+
+def a_newcomer_knows_no_tokens() -> Schedule:
+    """Nodes 1 and 2 have granted a thousand claims, and 3, which should lead, none."""
+    script = Script()
+    for number in (1, 2):
+        cell = script.cells[number]
+        cell.records[Vote] = Vote(1000, 2, 7, Configuration(0, 0, (1, 2, 3)))
+        script.restart(number)
+    script.now_ns += SETTINGS.duration_ns
+    script.give(3, Trusted(3))
+    script.calm(SETTINGS.patience_ns - SETTINGS.duration_ns)
+    return _with_a_holder(script)
+
+
 def _with_a_holder(script: Script) -> Schedule:
     if not script.holders():
         script.violations.append("termination: nobody holds in the end")
@@ -240,4 +367,10 @@ SCRIPTS = (
     an_old_answer_comes_after_a_proposal,
     two_claim_at_the_same_instant,
     nobody_is_there_who_shall_vote,
+    an_old_renewal_comes_after_a_greater_token,
+    a_next_life_hears_an_old_grant,
+    an_earlier_record_is_durable,
+    two_proposals_of_one_number,
+    a_holder_that_gives_way_is_kept_busy,
+    a_newcomer_knows_no_tokens,
 )

@@ -33,7 +33,8 @@ _handle, _granted, _leave, _claim = (
 )
 _vote, _keep_vote, _hold = MajorityLease._vote, MajorityLease._keep_vote, MajorityLease._hold  # noqa: SLF001  the same
 _new_voter, _release = Voter.__init__, Voter.release
-_counted, _following = Lease.granted, Lease._following  # noqa: SLF001  the same
+_learn = MajorityLease._learn  # noqa: SLF001  the same
+_counted, _following, _propose = Lease.granted, Lease._following, Lease.propose  # noqa: SLF001  the same
 _claims_from_ns = Pace.claims_from_ns
 
 
@@ -93,10 +94,23 @@ def release_frees_the_token(self: Voter, lessee: Lessee) -> None:
     _release(self, lessee)
 
 
+def renewal_takes_the_token_back(self: Voter, lessee: Lessee, configuration: Configuration) -> None:
+    """Whoever is granted a lease is noted, also under a smaller token."""
+    newest = configuration if configuration.is_newer_than(self.vote.configuration) else self.vote.configuration
+    self.vote = Vote(lessee.token, lessee.node, lessee.claim, newest)
+
+
 def old_configuration_still_elects(self: Voter, configuration: Configuration) -> bool:
     """C30: whoever is asked grants, whomever the claimant takes for voters."""
     del self, configuration
     return False
+
+
+def earlier_record_is_enough(self: MajorityLease, now_ns: int) -> None:
+    """C1: one's own vote counts as soon as anything is durable."""
+    if self._own_answer is not None:
+        (_, answer), self._own_answer = self._own_answer, None
+        self._granted(self.me, answer, now_ns)
 
 
 # The deadline
@@ -151,6 +165,17 @@ def claims_not_told_apart(self: MajorityLease, now_ns: int) -> None:
         _claim(self, now_ns)
 
 
+def told_apart_by_token(lease: Lease | None, granted: Granted) -> bool:
+    """C32: a node's next life may have the same token, and takes an answer to the earlier one for its own."""
+    return lease is not None and lease.token == granted.token
+
+
+def tokens_not_learned(self: MajorityLease, token: int, configuration: Configuration) -> None:
+    """Each claim is one above the last one of this node, whatever others have granted."""
+    del token
+    _learn(self, self._highest, configuration)
+
+
 # Configurations
 
 
@@ -175,6 +200,20 @@ def undecided_configuration_followed(self: Lease, voter: int, until_ns: int, acc
     self._accepted.add(voter)
 
 
+def acceptances_kept(self: Lease) -> bool:
+    """Who accepted the configuration before is taken to have accepted the next."""
+    accepted = {*self._accepted}
+    has_proposed = _propose(self)
+    self._accepted |= accepted
+    return has_proposed
+
+
+def earlier_proposal_taken_for_decided(self: Lease) -> Configuration | None:
+    """C12: a joint configuration that another proposed is not proposed anew under this token."""
+    now = self.configuration
+    return Configuration(now.number + 1, self.token, now.voters) if now.old else _following(self)
+
+
 def proposed_to_nobody(self: Lease) -> bool:
     """A change of voters is begun though no majority of the new ones has been heard of."""
     following = _following(self)
@@ -196,6 +235,14 @@ def no_hysteresis(self: MajorityLease, lease: Lease, now_ns: int) -> None:
         _hold(self, lease, now_ns)
 
 
+def renews_while_it_gives_way(self: MajorityLease, lease: Lease, now_ns: int) -> None:
+    """Who gives way at its deadline goes on moving that."""
+    _hold(self, lease, now_ns)
+    if now_ns >= max(self._give_way_ns, self._renew_ns):
+        self._renew_ns = now_ns + self.settings.renew_every_ns
+        self._ask(lease, Renew, now_ns)
+
+
 def elector_trusted_for_ever(self: Pace, now_ns: int, *, should_lead: bool, votes: bool) -> int:
     """Nobody claims but whom the elector wants."""
     return _claims_from_ns(self, now_ns, should_lead=should_lead, votes=votes and False)
@@ -208,13 +255,16 @@ def no_chance_in_waiting(self: Pace, now_ns: int, free_ns: int | None) -> None:
 
 
 ONE, GROW, OWN, END, STEADY = "one-at-a-time", "tokens-grow", "own-deadline", "termination", "steady"
+GIVES_WAY = "gives-way"
 MUTANTS = (
     Mutant(MajorityLease, "_keep_vote", vote_not_awaited, ONE, scripts.a_voter_forgets_what_was_not_durable),
     Mutant(MajorityLease, "_vote", own_vote_not_awaited, GROW, scripts.a_claimant_forgets_its_own_vote),
     Mutant(Voter, "__init__", restarted_voter_grants_at_once, ONE, scripts.a_voter_comes_back_within_its_lease),
     Mutant(Voter, "_may_have", live_lease_overwritten, ONE, 0),
     Mutant(Voter, "_may_have", token_used_again, GROW, 25),
-    Mutant(Voter, "release", release_frees_the_token, GROW, 31),
+    Mutant(Voter, "release", release_frees_the_token, GROW, 19),
+    Mutant(Voter, "_vote_for", renewal_takes_the_token_back, GROW, scripts.an_old_renewal_comes_after_a_greater_token),
+    Mutant(MajorityLease, "_hear_own_answer", earlier_record_is_enough, GROW, scripts.an_earlier_record_is_durable),
     Mutant(Voter, "_is_outdated", old_configuration_still_elects, ONE, 43),
     Mutant(Settings, "usable_ns", property(rho_left_out), ONE, scripts.clocks_run_at_their_bounds),
     Mutant(Settings, "usable_ns", property(voters_rho_left_out), ONE, scripts.clocks_run_at_their_bounds),
@@ -224,11 +274,16 @@ MUTANTS = (
     Mutant(Lease, "granted", messages_counted, ONE, scripts.one_voter_answers_twice),
     Mutant(MajorityLease, "handle", term_used_as_token, GROW, 0),
     Mutant(MajorityLease, "_claim", claims_not_told_apart, GROW, scripts.a_claimant_comes_back_under_its_own_token),
+    Mutant(MajorityLease, "_is_for", staticmethod(told_apart_by_token), ONE, scripts.a_next_life_hears_an_old_grant),
+    Mutant(MajorityLease, "_learn", tokens_not_learned, END, scripts.a_newcomer_knows_no_tokens),
     Mutant(MajorityLease, "_leave", gossip_changes_the_denominator, ONE, scripts.members_are_said_to_have_left),
     Mutant(Lease, "_following", joint_configuration_left_out, ONE, 9),
     Mutant(Lease, "granted", undecided_configuration_followed, ONE, scripts.an_old_answer_comes_after_a_proposal),
+    Mutant(Lease, "propose", acceptances_kept, ONE, scripts.an_old_answer_comes_after_a_proposal),
+    Mutant(Lease, "_following", earlier_proposal_taken_for_decided, ONE, scripts.two_proposals_of_one_number),
     Mutant(Lease, "propose", proposed_to_nobody, END, scripts.nobody_is_there_who_shall_vote),
     Mutant(MajorityLease, "_hold", no_hysteresis, STEADY, 0),
+    Mutant(MajorityLease, "_hold", renews_while_it_gives_way, GIVES_WAY, scripts.a_holder_that_gives_way_is_kept_busy),
     Mutant(Pace, "claims_from_ns", elector_trusted_for_ever, END, 0),
     Mutant(Pace, "failed", no_chance_in_waiting, END, scripts.two_claim_at_the_same_instant),
 )

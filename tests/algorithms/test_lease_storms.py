@@ -45,8 +45,8 @@ def test_no_storm_violates_anything(inner: str) -> None:
     assert [str(violation) for run in runs for violation in run.violations] == []
     assert [run.setup.seed for run in runs if run.measures.tenures == 0 or run.measures.overlap_ns > 0] == []
     struck = {fault for run in runs for fault in run.struck}
-    assert struck >= {"Crash", "Pause", "Partition", "CutLink", "Lose", "Duplicate", "Latency", "Drift", "SlowDisk"}
-    assert struck >= {"StallDisk", "Ask", "SetVoters", "Join", "Leave", "Restart"}
+    assert struck >= {"crash", "pause", "partition", "partial", "one-way", "loss", "duplicate", "latency", "drift"}
+    assert struck >= {"slow-disk", "stalled-disk", "ask", "voters", "join", "leave", "restart"}
     changes = {change for run in runs for change in run.measures.roles}
     assert changes >= {"following -> claiming", "claiming -> holding", "claiming -> following", "holding -> following"}
 

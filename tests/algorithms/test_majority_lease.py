@@ -112,6 +112,27 @@ def test_C30_a_claim_by_an_older_or_another_configuration_is_refused_and_told() 
     assert one.vote.configuration.number == 2
 
 
+def test_a_configuration_is_accepted_under_the_token_of_who_proposed_it_only() -> None:
+    """Two may have proposed the same number; a voter that has granted a greater token since keeps what it has."""
+    mine, rival = Configuration(2, 5, (1, 2, 3), (4, 5, 6)), Configuration(2, 6, (7,), (4, 5, 6))
+    one = voter(token=50, configuration=mine)
+    assert one.answer(1, Renew(6, 7, 0, rival), 1000) == Granted(6, 7, 0, 0)
+    assert one.vote.configuration == mine
+    assert one.answer(1, Renew(5, 7, 0, mine), 2000) == Granted(5, 7, 0, 2)
+
+
+def test_a_claim_ends_at_once_when_a_majority_refuses() -> None:
+    """Its own voter is one of them; it does not wait for the rest."""
+    script = held_by_1()
+    script.claim(2)
+    script.hand(Claim, 2, 1)
+    elector = script.cells[2].elector
+    assert elector is not None
+    assert elector.role == "claiming"
+    script.hand(Refused, 1, 2)
+    assert elector.role == "elected"
+
+
 # Claiming and holding
 
 
