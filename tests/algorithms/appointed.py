@@ -8,7 +8,7 @@ from random import Random
 from typing import ClassVar
 
 from tenure.core.effects import Authorised, Deposed, Effect, Recognised, Send
-from tenure.core.elector import NEW, Elector, WishRefused
+from tenure.core.elector import NEW, Elector
 from tenure.core.events import Asked, Event, Left, Message, NodeId, Received, Started
 from tenure.core.model import Crashes, FaultModel, Guarantee, Links, Synchrony
 from tenure.durations import NEVER_NS
@@ -82,18 +82,29 @@ class Stubborn(Appointed):
 
     name: ClassVar[str] = "stubborn"
 
-    def handle(self, event: Event, now_ns: int) -> Sequence[Effect]:
-        if isinstance(event, Asked):
-            self.given.append(event)
-            raise WishRefused("it stays: take the node out")
-        return super().handle(event, now_ns)
+    def why_not(self, to: NodeId | None) -> str | None:
+        del to
+        return "it stays: take the node out"
 
 
 class Licensed(Appointed):
-    """The same with authority: each term of its own is a token, valid for ever or until it steps down."""
+    """The same with authority: each term of its own is a token, valid for ever, or until `until_ns`, which is told anew
+    when it changes; or until it steps down.
+    """
 
     name: ClassVar[str] = "licensed"
     guarantees: ClassVar[frozenset[Guarantee]] = frozenset({Guarantee.ONE_AT_A_TIME})
+
+    until_ns = NEVER_NS
+    _told_ns = NEVER_NS
+
+    def handle(self, event: Event, now_ns: int) -> Sequence[Effect]:
+        """The same, and how long authority lasts."""
+        effects = list(super().handle(event, now_ns))
+        if self.until_ns != self._told_ns and self.leader == self.me:
+            self._told_ns = self.until_ns
+            effects.append(Authorised(self.term, self.until_ns))
+        return effects
 
     def appoint(self, leader: NodeId | None, term: int) -> list[Effect]:
         """The same, and what it means for authority."""
@@ -102,5 +113,6 @@ class Licensed(Appointed):
         if had:
             effects.append(Deposed(token, "another was appointed"))
         if leader == self.me:
-            effects.append(Authorised(term, NEVER_NS))
+            self._told_ns = self.until_ns
+            effects.append(Authorised(term, self.until_ns))
         return effects

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from tenure.algorithms.preference import Preference, Role, Stands
-from tenure.core.elector import WishRefused
-from tenure.core.events import Asked, NodeId
+from tenure.core.elector import Elector
+from tenure.core.events import NodeId
 from tests.algorithms import preferring
 from tests.algorithms.appointed import Stubborn
 
@@ -35,8 +36,8 @@ def over_seeds(check: Callable[[int], str]) -> Callable[[], str]:
 
 
 def refused() -> str:
-    """What is refused is not asked again soon."""
-    return preferring.what_is_refused_is_not_asked_again_soon(Stubborn)
+    """What would be refused is not asked."""
+    return preferring.what_would_be_refused_is_not_asked(Stubborn)
 
 
 def no_delay(self: Preference, peer: NodeId) -> int:
@@ -60,12 +61,11 @@ def new_life_goes_on(self: Preference, sender: NodeId, stands: Stands) -> None:
         self.told[sender] = stands
 
 
-def first_come(self: Preference, now_ns: int) -> NodeId | None:
+def first_come(self: Preference, now_ns: int) -> tuple[NodeId, int] | None:
     """Whoever has been better for long enough will do."""
-    if self._leads_since_ns is None:
+    if self._leads_since_ns is None or not self._better_since_ns:
         return None
-    ripe = [peer for peer in self._better_since_ns if now_ns >= self._ripe_ns(peer)]
-    return min(ripe, default=None)
+    return min(((peer, self._ripe_ns(peer)) for peer in self._better_since_ns), key=lambda due: (due[1], due[0]))
 
 
 def compared_by(better: Callable[[Preference, NodeId, Stands], bool]) -> Callable[[Preference, int], None]:
@@ -104,13 +104,13 @@ def number_deposes(self: Preference, peer: NodeId, stands: Stands) -> bool:
     return (stands.rating, peer) > (self.rating, self.me)
 
 
-def asks_on(self: Preference, preferred: NodeId, now_ns: int) -> None:
-    """What was refused is asked again at the next event."""
-    del now_ns
-    try:
-        self._give(Asked(preferred), 0)
-    except WishRefused:
-        return
+_heir = Preference._heir  # noqa: SLF001  a mutant replaces it
+
+
+def asks_what_is_refused(self: Preference, now_ns: int) -> tuple[NodeId, int] | None:
+    """The elector inside is asked, whatever it would say."""
+    with patch.object(type(self.inner), "why_not", Elector.why_not):
+        return _heir(self, now_ns)
 
 
 _flapping = over_seeds(preferring.flapping_changes_nothing)
@@ -121,9 +121,9 @@ MUTANTS = (
     Mutant("_ripe_ns", leadership_without_delay, over_seeds(preferring.a_new_leadership_begins_the_delay_anew)),
     Mutant("_suspect", suspicion_forgotten, _flapping),
     Mutant("_hear", new_life_goes_on, over_seeds(preferring.blinking_changes_nothing)),
-    Mutant("_preferred", first_come, _ineligible),
+    Mutant("_heir", first_come, _ineligible),
     Mutant("_compare", priority_before_freshness, over_seeds(preferring.freshness_beats_priority)),
     Mutant("_compare", eligibility_ignored, _ineligible),
     Mutant("_compare", number_deposes, over_seeds(preferring.the_number_alone_deposes_nobody)),
-    Mutant("_yield", asks_on, refused),
+    Mutant("_heir", asks_what_is_refused, refused),
 )

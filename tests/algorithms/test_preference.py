@@ -14,8 +14,9 @@ from tenure import trace
 from tenure.algorithms.bully import Bully
 from tenure.algorithms.majority_lease import MajorityLease
 from tenure.algorithms.preference import Preference, Settings, Stands
+from tenure.core.effects import Authorised, Deposed
 from tenure.core.elector import DutyBroken, WishRefused
-from tenure.core.events import Asked, Joined, Left, Rated, Rating, Received, Started, Suspected, Trusted, Woke
+from tenure.core.events import Asked, Event, Joined, Left, Rated, Rating, Received, Started, Suspected, Trusted, Woke
 from tenure.durations import NS_PER_S
 from tenure.simulator import simulate
 from tenure.simulator.scenario import parse_script
@@ -93,10 +94,9 @@ def leading(inner: type[Appointed] = Appointed) -> Preference:
     return node
 
 
-@pytest.mark.parametrize("inner", [Appointed, Licensed])
-def test_the_leader_hands_over_when_the_delay_has_passed(inner: type[Appointed]) -> None:
-    """By a wish to the elector inside; whoever leads by authority leads while it has that."""
-    node = leading(inner)
+def test_the_leader_hands_over_when_the_delay_has_passed() -> None:
+    """By a wish to the elector inside."""
+    node = leading()
     assert node.wake_ns <= DELAY_NS
     node.handle(Woke(), DELAY_NS - 1)
     assert node.leader == 1
@@ -104,6 +104,71 @@ def test_the_leader_hands_over_when_the_delay_has_passed(inner: type[Appointed])
     assert node.leader == 3
     assert isinstance(node.inner, Appointed)
     assert Asked(3) in node.inner.given
+
+
+VALID_NS = DELAY_NS
+
+
+def authorised(node: Preference, event: Event, now_ns: int) -> list[int]:
+    """The deadlines that are told when the elector inside has renewed its authority."""
+    assert isinstance(node.inner, Licensed)
+    node.inner.until_ns = now_ns + VALID_NS
+    return [one.deadline_ns for one in node.handle(event, now_ns) if isinstance(one, Authorised)]
+
+
+def running_out() -> tuple[Preference, Licensed]:
+    """As `leading`, by authority that was renewed."""
+    node = Preference.over(Licensed)(1, (1, 2, 3), random.Random(1))
+    node.handle(Started(), 0)
+    node.handle(Received(3, Stands(7, 1, Rating(priority=1))), 0)
+    assert authorised(node, Received(2, Appoint(1, 1)), 0) == [DELAY_NS]
+    assert isinstance(node.inner, Licensed)
+    return node, node.inner
+
+
+def test_authority_has_run_out_when_it_is_handed_over() -> None:
+    """Its work is told no deadline behind that instant, and so has had its time to stop."""
+    node, inner = running_out()
+    assert authorised(node, Woke(), DELAY_NS // 2) == []
+    assert authorised(node, Woke(), DELAY_NS - 1) == []
+    assert (node.leader, node.wake_ns, Asked(3) in inner.given) == (1, DELAY_NS, False)
+
+    effects = node.handle(Woke(), DELAY_NS)
+
+    assert (node.leader, Asked(3) in inner.given) == (3, True)
+    assert [effect.token for effect in effects if isinstance(effect, Deposed)] == [1]
+
+
+def test_what_was_promised_for_longer_is_waited_for() -> None:
+    """The wish comes at that deadline, though the delay is over."""
+    node, inner = running_out()
+    node.handle(Suspected(3), 1)
+    assert authorised(node, Woke(), 2) == [2 + VALID_NS]
+    node.handle(Trusted(3), 3)
+    node.settings = Settings(delay_ns=10, tell_every_ns=5)
+    assert authorised(node, Received(3, Stands(7, 2, Rating(priority=1))), 4) == []
+    node.handle(Woke(), 1 + VALID_NS)
+    assert Asked(3) not in inner.given
+    node.handle(Woke(), 2 + VALID_NS)
+    assert Asked(3) in inner.given
+
+
+def test_who_is_preferred_no_more_in_time_changes_nothing() -> None:
+    """The deadline that was kept back is told after all."""
+    node, inner = running_out()
+    assert authorised(node, Woke(), DELAY_NS // 2) == []
+    assert authorised(node, Suspected(3), DELAY_NS - 1) == [DELAY_NS - 1 + VALID_NS]
+    node.handle(Woke(), DELAY_NS)
+    assert (node.leader, Asked(3) in inner.given) == (1, False)
+
+
+def test_a_tenure_that_has_run_out_is_over_whoever_is_preferred() -> None:
+    """Its driver has seen the deadline pass: the elector inside steps down, for anybody."""
+    node, inner = running_out()
+    assert authorised(node, Woke(), DELAY_NS // 2) == []
+    node.handle(Suspected(3), DELAY_NS)
+    assert Asked(None) in inner.given
+    assert node.leader != 1
 
 
 def test_who_is_recognised_without_authority_hands_nothing_over() -> None:
@@ -157,9 +222,9 @@ def test_a_rating_is_refused_where_nobody_is_preferred() -> None:
         Preference.over(Bully)(1, (1, 2), random.Random(1)).handle(Rated(Rating()), 0)
 
 
-def test_a_wish_that_was_refused_rests() -> None:
-    """One in `retry_ns`."""
-    assert preferring.what_is_refused_is_not_asked_again_soon(Stubborn) == ""
+def test_what_would_be_refused_is_not_asked() -> None:
+    """And costs nothing."""
+    assert preferring.what_would_be_refused_is_not_asked(Stubborn) == ""
 
 
 @pytest.mark.parametrize(

@@ -140,8 +140,7 @@ class Bully(Elector):
             case Left(peer=peer):
                 self._leave(peer, now_ns)
             case Asked():
-                if self.role is Role.LEADING:
-                    raise WishRefused("the greatest living number leads, and would win again: take the node out")
+                ...  # none that a leader honours
             case Reconfigure():
                 raise WishRefused("bully has no voters: everybody who is a member takes part")
             case Persisted() | Rated():
@@ -149,6 +148,11 @@ class Bully(Elector):
             case _:
                 assert_never(event)
         return self._effects
+
+    def why_not(self, to: NodeId | None) -> str | None:
+        del to
+        leads = self.role is Role.LEADING
+        return "the greatest living number leads, and would win again: take the node out" if leads else None
 
     def _receive(self, sender: NodeId, message: Message, now_ns: int) -> None:
         match message:

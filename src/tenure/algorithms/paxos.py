@@ -334,7 +334,14 @@ class Paxos(Balloting):
             if self.leader is not None:
                 self._tell(others[self._turn])
 
+    def why_not(self, to: NodeId | None) -> str | None:
+        if self.role is not Role.LEADING or to == self.me:
+            return None
+        if not self._able():
+            return "no other voter seems to live, and this node would lead again: take the node out"
+        return None if to is None else self._why_not_to(to)
+
     def _asked(self, to: NodeId | None, now_ns: int) -> None:
         """Propose the other node for the next term: one try, and this one leads on until the other is chosen."""
         if self.role is Role.LEADING and to != self.me:
-            self._propose(self._successor(to), now_ns)
+            self._propose(self._able()[0] if to is None else to, now_ns)

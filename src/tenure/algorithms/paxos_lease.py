@@ -272,10 +272,12 @@ class PaxosLease(Balloting):
         self._recognise(None)
         self._pause(now_ns)
 
+    def why_not(self, to: NodeId | None) -> str | None:
+        return None if self.token is None or to is None else self._why_not_to(to)
+
     def _asked(self, to: NodeId | None, now_ns: int) -> None:
-        """Give way to another that could lead."""
+        """Give way to another that could lead; where there is none, only this tenure ends."""
         if self.token is not None and to != self.me:
-            self._successor(to)
             self._release("it was asked to step down", to, now_ns)
 
     def _release(self, why: str, to: NodeId | None, now_ns: int) -> None:

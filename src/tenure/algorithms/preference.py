@@ -15,9 +15,12 @@ Hysteresis. Suspicion, or a new life, or a moment without a greater rating than 
 and so does a new leadership. So a preferred node that flaps faster than the delay causes no change of leader, and
 between two changes by preference lies the delay. A leader that is not eligible waits for it too.
 
+Where the elector inside gives authority, the work done under it needs time to stop. So no deadline is passed on that
+lies behind the instant at which this leader would hand over; if it turns out that it will not, the later one is.
+
 Assumes and guarantees what the elector inside does. That one must honour `Asked`: lease, paxos-lease and raft do; bully
-and ring refuse, because their choice would be the same again. Then the node leads on, and asks again after `retry_ns`
-at the earliest.
+and ring refuse, because their choice would be the same again, and so does each where the better node could not lead.
+Then the node leads on.
 
 Around Raft it stands as around the others, and Raft itself has no priorities, as MongoDB's elections have: so the order
 and the delay are the same for all, and are judged once. Raft adds freshness of its own, which goes before: it brings
@@ -37,7 +40,7 @@ import msgspec
 
 from tenure.core.composed import Composed
 from tenure.core.effects import Authorised, Deposed, Effect, Send
-from tenure.core.elector import NEW, WishRefused
+from tenure.core.elector import NEW
 from tenure.core.events import (
     Asked,
     Demand,
@@ -74,12 +77,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     process that its supervisor restarts again and again."""
     tell_every_ns: int = 5 * NS_PER_S
     """How often each tells all others how it stands, changes apart, which it tells at once."""
-    retry_ns: int = 300 * NS_PER_S
-    """How long the leader lets a wish rest that the elector inside has refused. Its reasons are of the kind that change
-    with members and settings."""
 
     def __post_init__(self) -> None:
-        for name in ("delay_ns", "tell_every_ns", "retry_ns"):
+        for name in ("delay_ns", "tell_every_ns"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give one nanosecond at least")
         if self.delay_ns < 2 * self.tell_every_ns:
@@ -103,8 +103,6 @@ class Role(enum.StrEnum):
     NEW = NEW
     FOLLOWING = "following"
     LEADING = "leading"
-    YIELDING = "yielding"
-    """Leads, and has asked the elector inside to hand over; that takes a while, or was refused."""
     GONE = "gone"
     """Has left the group."""
 
@@ -128,6 +126,7 @@ class Preference(Composed):
         self._better_since_ns = dict[NodeId, int]()  # members above me, and from when on without a break
         self._leads_since_ns: int | None = None
         self._authority: Authorised | None = None  # the last of the elector inside
+        self._ends_ns = 0  # the last deadline that was passed on
         self._asks_ns = 0  # no wish before this
         self._life = self._number = 0
         self._tell_ns = NEVER_NS
@@ -171,12 +170,15 @@ class Preference(Composed):
         if now_ns >= self._tell_ns:
             self._tell(now_ns)
         self._compare(now_ns)
-        preferred = self._preferred(now_ns)
-        if preferred is not None and now_ns >= self._asks_ns:
-            self._yield(preferred, now_ns)
+        heir = self._heir(now_ns)
+        if heir is not None and now_ns >= max(heir[1], self._ends_ns):
+            self._yield(heir[0], now_ns)
             self._compare(now_ns)
+            heir = self._heir(now_ns)
+        next_ns = NEVER_NS if heir is None else max(heir[1], self._ends_ns)
+        self._pass_on(now_ns, NEVER_NS if heir is None else heir[1])
         self.leader, self.term = self.inner.leader, self.inner.term
-        self.wake_ns = min(self.inner.wake_ns, self._tell_ns, self._due_ns(now_ns))
+        self.wake_ns = min(self.inner.wake_ns, self._tell_ns, next_ns)
 
     # Who is better
 
@@ -189,8 +191,6 @@ class Preference(Composed):
             return
         if self._leads_since_ns is None:
             self._leads_since_ns, self._asks_ns, self.role = now_ns, 0, Role.LEADING
-        if not above:
-            self.role = Role.LEADING
 
     def _leads(self, now_ns: int) -> bool:
         """Whether this node is the leader: by authority where the elector inside gives any."""
@@ -203,43 +203,61 @@ class Preference(Composed):
         assert self._leads_since_ns is not None
         return max(self._better_since_ns[peer], self._leads_since_ns) + self.settings.delay_ns
 
-    def _preferred(self, now_ns: int) -> NodeId | None:
-        """The best of those that have been better than this leader for long enough; one that is better still, and
-        only just not so, is waited for, so that there are not two changes in the place of one.
+    def _heir(self, now_ns: int) -> tuple[NodeId, int] | None:
+        """To whom this leader hands over, and when, if nothing changes: to the best of those that have been better for
+        long enough first; one that is better still, and only just not so, is waited for, so that there are not two
+        changes in the place of one.
         """
         if self._leads_since_ns is None:
             return None
-        soon_ns = now_ns + self.settings.tell_every_ns
-        ripe = (peer for peer in self._better_since_ns if soon_ns >= self._ripe_ns(peer))
-        best = max(ripe, key=lambda peer: (self.told[peer].rating, peer), default=None)
-        return best if best is not None and now_ns >= self._ripe_ns(best) else None
+        due_ns = {
+            peer: max(self._ripe_ns(peer), self._asks_ns)
+            for peer in self._better_since_ns
+            if self.inner.why_not(peer) is None
+        }
+        if not due_ns:
+            return None
+        soon_ns = max(now_ns, min(due_ns.values())) + self.settings.tell_every_ns
+        soon = (peer for peer in due_ns if due_ns[peer] <= soon_ns)
+        best = max(soon, key=lambda peer: (self.told[peer].rating, peer))
+        return best, due_ns[best]
 
-    def _due_ns(self, now_ns: int) -> int:
-        """When a wish is due next."""
-        if self._leads_since_ns is None:
-            return NEVER_NS
-        due = (max(self._ripe_ns(peer), self._asks_ns) for peer in self._better_since_ns)
-        return min((due_ns for due_ns in due if due_ns > now_ns), default=NEVER_NS)
-
-    def _yield(self, preferred: NodeId, now_ns: int) -> None:
+    def _yield(self, to: NodeId | None, now_ns: int) -> None:
         """Ask the elector inside to hand over; where it does not come to that, ask again, but not soon."""
-        self.role = Role.YIELDING
-        try:
-            self._give(Asked(preferred), now_ns)
-        except WishRefused:
-            self._asks_ns = now_ns + self.settings.retry_ns
-        else:
-            self._asks_ns = now_ns + self.settings.delay_ns
+        self._asks_ns = now_ns + self.settings.delay_ns
+        self._give(Asked(to), now_ns)
 
     def _give(self, event: Event | Demand, now_ns: int) -> None:
-        """Hand an event to the elector inside, and pass on what it wants."""
-        effects = self._tell_inner(event, now_ns)
-        for effect in effects:
-            if isinstance(effect, Authorised):
-                self._authority = effect
-            elif isinstance(effect, Deposed) and self._authority and effect.token == self._authority.token:
-                self._authority = None
-        self._effects += effects
+        """Hand an event to the elector inside, and pass on what it wants; but deadlines later, by `_pass_on`."""
+        for effect in self._tell_inner(event, now_ns):
+            match effect:
+                case Authorised(token=token):
+                    if self._authority is None or token != self._authority.token:
+                        self._ends_ns = 0
+                    self._authority = effect
+                    continue
+                case Deposed(token=token) if self._authority is not None and token == self._authority.token:
+                    if not self._ends_ns:  # its driver has not heard of it
+                        self._effects.append(self._authority)
+                    self._authority, self._ends_ns = None, 0
+                case _:
+                    ...
+            self._effects.append(effect)
+
+    def _pass_on(self, now_ns: int, hands_over_ns: int) -> None:
+        """Let the driver know of authority until then; what has run out for the driver is over, whoever is preferred,
+        since a tenure that has ended is not begun again.
+        """
+        if self._authority is None:
+            return
+        if self._ends_ns and now_ns >= self._ends_ns:
+            if self.inner.why_not(None) is None and now_ns >= self._asks_ns:
+                self._yield(None, now_ns)
+            return
+        deadline_ns = min(self._authority.deadline_ns, hands_over_ns)
+        if deadline_ns > max(now_ns, self._ends_ns):
+            self._ends_ns = deadline_ns
+            self._effects.append(Authorised(self._authority.token, deadline_ns))
 
     # What is known of the members
 

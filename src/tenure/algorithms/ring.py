@@ -148,8 +148,7 @@ class Ring(Elector):
             case Left(peer=peer):
                 self._leave(peer, now_ns)
             case Asked():
-                if self.role is Role.LEADING:
-                    raise WishRefused("the ring has no way to step down: take the node out, and another is elected")
+                ...  # none that a leader honours
             case Reconfigure():
                 raise WishRefused("a ring has no voters: everybody who is a member takes part")
             case Persisted() | Rated():
@@ -157,6 +156,11 @@ class Ring(Elector):
             case _:
                 assert_never(event)
         return self._effects
+
+    def why_not(self, to: NodeId | None) -> str | None:
+        del to
+        leads = self.role is Role.LEADING
+        return "the ring has no way to step down: take the node out, and another is elected" if leads else None
 
     def _receive(self, sender: NodeId, message: Message, now_ns: int) -> None:
         match message:

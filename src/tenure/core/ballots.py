@@ -137,7 +137,7 @@ class Balloting(Elector):
 
     @abstractmethod
     def _asked(self, to: NodeId | None, now_ns: int) -> None:
-        """Give way to another, if this node leads. Raises WishRefused, before anything has changed."""
+        """Give way to another, if this node leads; `why_not` has had nothing against it."""
 
     @abstractmethod
     def _settle(self, now_ns: int) -> None:
@@ -185,14 +185,13 @@ class Balloting(Elector):
                 self.members.discard(peer)
                 self.suspects.discard(peer)
 
-    def _successor(self, to: NodeId | None) -> NodeId:
-        """Who is to lead in this node's place: `to`, or the first voter that seems to live. Raises WishRefused."""
-        able = [v for v in self.voters if v != self.me and v in self.members and v not in self.suspects]
-        if not able:
-            raise WishRefused("no other voter seems to live, and this node would lead again: take the node out")
-        if to is not None and to not in able:
-            raise WishRefused(f"node {to} is no voter that seems to live: ask for one of {able}")
-        return able[0] if to is None else to
+    def _able(self) -> list[NodeId]:
+        """The voters that might lead in this node's place, as far as it sees."""
+        return [v for v in self.voters if v != self.me and v in self.members and v not in self.suspects]
+
+    def _why_not_to(self, to: NodeId) -> str | None:
+        able = self._able()
+        return None if to in {self.me, *able} else f"node {to} is no voter that seems to live: ask for one of {able}"
 
     def _recognise(self, leader: NodeId | None) -> None:
         if leader != self.leader:

@@ -74,6 +74,9 @@ class Composed(Elector):
         self._durable = 0
         self._inner_numbers = deque[tuple[int, int]]()  # (ours, the inner one's) of its records that are not durable
 
+    def why_not(self, to: NodeId | None) -> str | None:
+        return self.inner.why_not(to)
+
     def _persist(self, record: Record) -> Persist:
         """The effect that makes a record durable, with the next number of the common count."""
         self._written += 1

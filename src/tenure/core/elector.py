@@ -31,7 +31,7 @@ from random import Random
 from typing import ClassVar
 
 from tenure.core.effects import Effect
-from tenure.core.events import Demand, Event, Message, NodeId, Persisted, Rated, Received, Record, Started
+from tenure.core.events import Asked, Demand, Event, Message, NodeId, Persisted, Rated, Received, Record, Started
 from tenure.core.model import FaultModel, Guarantee
 from tenure.durations import NEVER_NS
 from tenure.errors import TenureError
@@ -86,8 +86,15 @@ class Elector(ABC):
         algorithm cannot honour.
         """
 
+    def why_not(self, to: NodeId | None) -> str | None:
+        """Why this node would refuse an Asked now, and what would help; None where it would not."""
+        del to
+        return None
+
     def _admit(self, event: Event | Demand) -> None:
-        """Refuse what no driver and no peer of this algorithm would give; every `handle` calls this first."""
+        """Refuse what no driver and no peer of this algorithm would give, and wishes that it cannot honour; every
+        `handle` calls this first.
+        """
         match event:
             case Started(durable=records):
                 if self.role != NEW:
@@ -104,6 +111,8 @@ class Elector(ABC):
                     raise DutyBroken(6, f"node {sender} was given a message of its own; it sends itself none")
                 if type(message) not in self.messages:
                     raise UnexpectedMessage(sender, message, f"which is no message of {self.name}")
+            case Asked(to=to) if (why := self.why_not(to)) is not None:
+                raise WishRefused(why)
             case Rated() if not self.takes_rated:
                 raise WishRefused(f"{self.name} prefers nobody: put Preference around it, as in {self.name}+preference")
             case _:

@@ -47,4 +47,4 @@ def preferring(seed: int, nodes: Iterable[NodeId]) -> preference.Settings:
     """Any ratings, and a delay so short that a minute has several changes by preference."""
     chance = Random(f"{seed}/ratings")
     ratings = {node: Rating(chance.random() < 0.8, 0, int(chance.random() * 3)) for node in nodes}  # noqa: PLR2004  most may
-    return preference.Settings(ratings=ratings, delay_ns=2 * NS_PER_S, tell_every_ns=500 * MS, retry_ns=5 * NS_PER_S)
+    return preference.Settings(ratings=ratings, delay_ns=2 * NS_PER_S, tell_every_ns=500 * MS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from unittest.mock import patch
 
+import msgspec
 import pytest
 
 from tenure.algorithms.preference import Preference, Role
@@ -44,9 +45,7 @@ class Group(preferring.Group):
 
     def __init__(self, ratings: dict[NodeId, Rating], *, seed: int = 0) -> None:
         fair = preferring.SETTINGS
-        settings = type(fair)(
-            ratings=ratings, delay_ns=fair.delay_ns, tell_every_ns=fair.tell_every_ns, retry_ns=fair.retry_ns
-        )
+        settings = type(fair)(ratings=ratings, delay_ns=fair.delay_ns, tell_every_ns=fair.tell_every_ns)
         self.net = simulated.Group(AROUND_RAFT, NODES, settings, SURROUNDINGS, seed=seed)
         self.net.world.start()
         self._since = 0
@@ -76,8 +75,10 @@ class Group(preferring.Group):
 
 
 def over_raft(check: Callable[[int], str], seed: int) -> str:
-    """What the check finds of Raft."""
-    with patch.object(preferring, "Group", Group):
+    """What the check finds of Raft. The delay is longer than a tenure, which else would be waited for."""
+    delay_ms = RaftSettings().tenure_ns // MS
+    settings = msgspec.structs.replace(preferring.SETTINGS, delay_ns=delay_ms * MS)
+    with patch.multiple(preferring, Group=Group, DELAY_MS=delay_ms, QUIET_MS=6 * delay_ms, SETTINGS=settings):
         return check(seed)
 
 

@@ -181,13 +181,16 @@ class MajorityLease(Composed):
             case Received(sender=sender, message=Granted() as message):
                 if self._is_for(self._lease, message) and message.sent_ns > now_ns:
                     raise UnexpectedMessage(sender, message, "which answers what was not sent yet")
-            case Asked(to=to) if self._lease is not None or self.inner.leader == self.me:
-                if to is not None and to not in self._others():
-                    raise WishRefused(f"node {to} cannot take over: name another member that is not suspected")
             case Reconfigure(voters=voters):
                 self._refuse_voters(voters, now_ns)
             case _:
                 return
+
+    def why_not(self, to: NodeId | None) -> str | None:
+        has_no_part = self._lease is None and self.inner.leader != self.me
+        if has_no_part or to is None or to in self._others():
+            return None
+        return f"node {to} cannot take over: name another member that is not suspected"
 
     def _refuse_voters(self, voters: tuple[NodeId, ...], now_ns: int) -> None:
         lease = self._lease

@@ -15,7 +15,7 @@ from tenure.algorithms.raft.requests import Requests
 from tenure.algorithms.raft.state import Role
 from tenure.algorithms.raft.tuning import Tuned
 from tenure.core.elector import DutyBroken, UnexpectedMessage, WishRefused
-from tenure.core.events import Asked, Demand, Event, NodeId, PeerLost, Persisted, Received, Reconfigure, Requested
+from tenure.core.events import Demand, Event, NodeId, PeerLost, Persisted, Received, Reconfigure, Requested
 
 
 class Admission(Requests):
@@ -32,8 +32,6 @@ class Admission(Requests):
         match event:
             case Persisted(number=number) if number > self._written:
                 raise DutyBroken(4, f"record {number} is said to be durable, and {self._written} were given")
-            case Asked(to=to) if self.role is Role.LEADING:
-                self._check_wish(to)
             case Reconfigure(voters=voters):
                 self._refuse_voters(voters)
             case Received(sender=sender, message=AppendEntries() | InstallSnapshot() as message):

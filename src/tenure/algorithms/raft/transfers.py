@@ -15,7 +15,6 @@ import msgspec
 from tenure.algorithms.raft.messages import TimeoutNow
 from tenure.algorithms.raft.reads import Reads
 from tenure.algorithms.raft.state import Role
-from tenure.core.elector import WishRefused
 from tenure.core.events import NodeId
 from tenure.durations import NEVER_NS
 
@@ -40,11 +39,11 @@ class Transfers(Reads):
     def _is_giving_way(self) -> bool:
         return self._transfer is not None
 
-    def _check_wish(self, to: NodeId | None) -> None:
-        """Raises WishRefused for a wish that this leader cannot honour."""
+    def why_not(self, to: NodeId | None) -> str | None:
         able = self._able()
-        if to is not None and to != self.me and to not in able:
-            raise WishRefused(f"node {to} has no vote: ask for one of {able}")
+        if self.role is not Role.LEADING or to is None or to in {self.me, *able}:
+            return None
+        return f"node {to} has no vote: ask for one of {able}"
 
     def _able(self) -> list[NodeId]:
         """Who may lead in this one's place."""

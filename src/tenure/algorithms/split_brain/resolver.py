@@ -14,7 +14,7 @@ from tenure.algorithms.split_brain.sides import side_that_stays
 from tenure.algorithms.split_brain.sight import Sight, View
 from tenure.core.composed import Composed
 from tenure.core.effects import Authorised, Deposed, Divided, Effect, Recognised, Send, Side
-from tenure.core.elector import NEW, Elector, WishRefused
+from tenure.core.elector import NEW, Elector
 from tenure.core.events import (
     Asked,
     Event,
@@ -302,10 +302,8 @@ class SplitBrain(Composed):
 
     def _resign(self, now_ns: int) -> None:
         """Ask the inner one to step down; where it cannot, its authority runs out unused."""
-        try:
+        if self.inner.why_not(None) is None:
             self._give(Asked(), now_ns)
-        except WishRefused:
-            return
 
     def _show(self) -> None:
         """Recognise whom the inner one recognises, unless it has stepped down, or knows what is out of date."""

@@ -39,8 +39,8 @@ class Sight:
     # What happened
 
     def suspect(self, peer: NodeId) -> None:
-        """What it saw is out of date when it is trusted again."""
-        if peer in self.members:
+        """What it saw is out of date when it is trusted again. No detector suspects its own node."""
+        if peer in self.members - {self.me}:
             self.suspects.add(peer)
             self.views.pop(peer, None)
 
