@@ -14,6 +14,7 @@ from tenure.algorithms.raft.messages import (
     Changed,
     ChangeVoters,
     Command,
+    Configured,
     Execute,
     Executed,
     HardState,
@@ -34,7 +35,8 @@ from tenure.algorithms.raft.messages import (
     Snapshot,
     Vote,
 )
-from tenure.core.events import Joined, Received, Woke
+from tenure.core.events import Joined, Left, Received, Woke
+from tenure.durations import NEVER_NS
 from tenure.machines import kv
 from tests.algorithms.raft.group import Group
 
@@ -280,3 +282,38 @@ def test_a_newcomer_learns_before_it_votes() -> None:
     group.pass_ms(1_000)
     assert isinstance(group.answers[2], Changed)
     assert {node.configuration.voters for node in group.nodes.values()} == {(1, 2, 3, 4)}
+
+
+def test_what_is_asked_together_with_a_change_of_voters_stands_before_it() -> None:
+    """Each has an entry of its own: a leader "never overwrites or deletes entries in its log" (figure 3)."""
+    group = Group(4, settings())
+    group.elect(1)
+    for node in (1, 2, 3):
+        group.give(node, Joined(4))
+
+    group.ask(1, OpenSession(1), ChangeVoters(2, (1, 2, 3, 4)), OpenSession(3))
+    group.pass_ms(1_000)
+
+    assert (group.answers[1], group.answers[3]) == (Opened(2), Opened(3))
+    assert isinstance(group.answers[2], Changed)
+    logs = {node.log.slice(1, node.log.last_index) for node in group.nodes.values()}
+    assert [[type(entry) for entry in log] for log in logs] == [
+        [NoOp, Opening, Opening, Configured, Configured, Configured]
+    ]
+
+
+def test_who_leaves_answers_the_reads_that_wait() -> None:
+    """Also one whose index is known: it will not be applied here; and nothing is left to wake up for."""
+    group = Group(3)
+    group.elect(1)
+    follower = group.nodes[2]
+    group.cut |= {(2, 1), (1, 2)}
+    group.ask(2, Read(1, GET))
+    (asked,) = group.said(ReadIndex, 2)
+    group.give(2, Received(1, ReadableFrom(asked.term, asked.number, follower.commit + 1)))
+    assert group.answers == {}
+
+    group.give(2, Left(2))
+
+    assert group.answers == {1: NotLeader(1)}
+    assert follower.wake_ns == NEVER_NS

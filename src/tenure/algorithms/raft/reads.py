@@ -147,9 +147,9 @@ class Reads(Membership):
                 self._answer(read.request.id, NotLeader(leader))
 
     def _drop_reads(self) -> None:
-        """Of a leader that leads no more, or a follower that has lost its leader."""
-        reads = self._waiting + self._confirming + self._forwarded
-        self._waiting = self._confirming = self._forwarded = ()
+        """Of a leader that leads no more, or a node that leaves."""
+        reads = self._waiting + self._confirming + self._forwarded + tuple(read for _, read in self._readable)
+        self._waiting = self._confirming = self._forwarded = self._readable = ()
         self._fail(reads)
 
     def _reads_due_ns(self) -> int:

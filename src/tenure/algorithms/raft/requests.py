@@ -20,7 +20,6 @@ from tenure.algorithms.raft.messages import (
     Read,
     Refused,
 )
-from tenure.algorithms.raft.state import Role
 from tenure.core.events import NodeId, Request
 
 
@@ -30,6 +29,7 @@ class Requests(Elections):
     def _requested(self, requests: Sequence[Request], now_ns: int) -> None:
         """Everything that is asked at once becomes one piece of log, one write and one message to each follower."""
         entries: list[AnyEntry] = []
+        changes: list[ChangeVoters] = []
         reads: list[Read] = []
         whom = self._whom_to_ask()
         first = self.log.last_index + 1
@@ -45,7 +45,7 @@ class Requests(Elections):
             elif isinstance(request, Read):
                 reads.append(request)
             elif isinstance(request, ChangeVoters):
-                self._asked_to_change(request, whom, now_ns)
+                changes.append(request)
             elif not leads:
                 self._answer(request.id, NotLeader(whom))
             elif len(entries) >= room:
@@ -58,6 +58,8 @@ class Requests(Elections):
             self._put(first, tuple(entries), now_ns)
             for peer, progress in self.peers.items():
                 self._send_entries(peer, progress, now_ns)
+        for change in changes:  # behind the entries, since a change appends one of its own
+            self._asked_to_change(change, whom, now_ns)
         if reads:
             self._read(reads, now_ns)
 
@@ -71,7 +73,7 @@ class Requests(Elections):
         return f"the command has {len(request.payload)} bytes, and {self.settings.command_bytes} are allowed: send less"
 
     def _asked_to_change(self, request: ChangeVoters, whom: NodeId | None, now_ns: int) -> None:
-        if whom != self.me or self.role is not Role.LEADING:
+        if whom != self.me:
             self._answer(request.id, NotLeader(whom))
         elif (why := self._why_not_change(request.voters)) is not None:
             self._answer(request.id, Refused(why))

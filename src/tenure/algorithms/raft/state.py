@@ -135,6 +135,7 @@ class State(Serving):
     def _put(self, first: int, entries: tuple[AnyEntry, ...], now_ns: int) -> None:
         """Write entries to the log: what stood there and behind is gone."""
         log = self.log
+        assert self.role is not Role.LEADING or first > log.last_index, "a leader never replaces entries of its own log"
         log.put(first, entries)
         log.is_written_by(self._persist(Appended(log.base_index, log.base_term, first, entries), now_ns))
         self._configure()
