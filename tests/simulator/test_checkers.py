@@ -113,10 +113,17 @@ def test_only_those_that_reach_one_another_must_agree() -> None:
         ([Held(0, 1, 1, END + 1), Lost(5, 1, 1, "asked")], False),
         ([Held(0, 1, 2, END + 1), Lost(5, 1, 1, "an earlier one")], True),
         ([became(0, 1, 1)], False),
+        ([Held(0, 1, 1, END + 1), Lost(END - 2 * S + 1, 1, 1, "asked")], True),
+        ([Held(0, 1, 1, END + 1), Lost(END - 2 * S, 1, 1, "asked")], False),
+        ([Held(0, 1, 1, END - 1), Lost(END - 1, 1, 1, "gave way at its deadline")], True),
+        ([Held(0, 1, 1, END - 2 * S), Lost(END - 2 * S, 1, 1, "gave way at its deadline")], False),
+        ([Lost(END - 1, 1, 1, "of nothing that it held")], False),
     ],
 )
 def test_with_authority_somebody_holds_in_the_end(records: list[trace.Record], *, is_right: bool) -> None:
-    """At the end of the run, however long the last record is ago; one of those that must converge."""
+    """At the end of the run, however long the last record is ago; one of those that must converge. A tenure that was
+    ended a moment ago may be followed by another.
+    """
     assert (judged("termination", records, 1, 2, has_authority=True) == []) is is_right
 
 

@@ -192,13 +192,13 @@ class GreatestLeads(_Final):
 
 
 HANDOVER_NS = 2 * NS_PER_S
-"""How long nobody may hold after a leader has made way: a claim that overtook the release is tried again."""
+"""How long nobody may hold after a tenure that its holder has ended: a claim that overtook the release is tried again."""
 
 
 class Termination(_Final):
     """Once the faults have ended, an election ends: somebody leads, or holds where there is authority.
 
-    A leader that makes way for a better one leaves a gap, in which a run may happen to end.
+    A leader that makes way for a better one, at once or at its deadline, leaves a gap, in which a run may happen to end.
     """
 
     name = "termination"
@@ -206,21 +206,17 @@ class Termination(_Final):
     def __init__(self, converging: Iterable[NodeId], *, has_authority: bool) -> None:
         super().__init__(converging)
         self._has_authority = has_authority
-        self._made_way_ns = -HANDOVER_NS
+        self._lost_ns = -HANDOVER_NS
 
     def see(self, record: trace.Record) -> str | None:
-        if (
-            isinstance(record, trace.Lost)
-            and record.node in self._held
-            and self._held[record.node].until_ns > record.at_ns
-        ):
-            self._made_way_ns = record.at_ns
+        if isinstance(record, trace.Lost) and record.node in self._held:
+            self._lost_ns = record.at_ns
         return super().see(record)
 
     def ended(self, at_ns: int) -> str | None:
         if self._has_authority:
             holders = [node for node, held in self._held.items() if held.until_ns > at_ns and self._counts(node)]
-            is_gap = at_ns - self._made_way_ns < HANDOVER_NS
+            is_gap = at_ns - self._lost_ns < HANDOVER_NS
             return None if holders or is_gap else "in the end nobody holds a tenure"
         leading = [node for node, leader in self._leaders().items() if leader == node]
         return None if leading else "in the end nobody leads"
