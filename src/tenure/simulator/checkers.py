@@ -192,13 +192,13 @@ class GreatestLeads(_Final):
 
 
 HANDOVER_NS = 2 * NS_PER_S
-"""How long nobody may hold after a tenure that its holder has ended: a claim that overtook the release is tried again."""
+"""How long nobody may hold after a holder has ended its tenure: a claim that overtook the release is tried again."""
 
 
 class Termination(_Final):
     """Once the faults have ended, an election ends: somebody leads, or holds where there is authority.
 
-    A leader that makes way for a better one, at once or at its deadline, leaves a gap, in which a run may happen to end.
+    A leader that makes way for a better one, at once or at its deadline, leaves a gap, and a run may end in it.
     """
 
     name = "termination"

@@ -48,8 +48,10 @@ class StaticQuorum(SplitBrain):
 
     @classmethod
     def guarantees_over(cls, inner: type[Elector]) -> frozenset[Guarantee]:
-        """No agreement in the end: fewer than the quorum, though a majority of those that are left, follow nobody."""
-        return inner.guarantees - {Guarantee.AGREEMENT}
+        """Nothing about the end: fewer than the quorum follow nobody, even where they are all that are left, and where
+        members have joined nobody may stay.
+        """
+        return inner.guarantees - {Guarantee.AGREEMENT, Guarantee.GREATEST, Guarantee.TERMINATION}
 
     def __init__(
         self, me: NodeId, members: Iterable[NodeId], chance: Random, settings: QuorumSettings | None = None
