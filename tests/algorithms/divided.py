@@ -12,16 +12,16 @@ import random
 
 from tenure import trace
 from tenure.algorithms.bully import Bully, Coordinator
-from tenure.algorithms.split_brain import KeepMajority, View
+from tenure.algorithms.split_brain import KeepMajority, SplitBrain, View
 from tenure.algorithms.split_brain import sides as product
-from tenure.core.effects import Side
+from tenure.core.effects import Authorised, Send, Side
 from tenure.core.elector import Elector
 from tenure.core.events import Received, Started, Suspected, Trusted, Woke
 from tenure.durations import NS_PER_S
 from tenure.simulator import Run, simulate
 from tenure.simulator.scenario import parse_script
 from tests.algorithms import test_sides as sides
-from tests.algorithms.appointed import Appoint, Appointed
+from tests.algorithms.appointed import Appoint, Appointed, Licensed
 
 CLEAN = """
 detector told
@@ -48,6 +48,12 @@ nodes 1 2 3 4 5
 until 60s
 at 10s partition 1 2 3 | 4 5
 at 30s restart 5
+"""
+ONE_WAY = """
+detector told
+nodes 1 2 3 4 5
+until 60s
+at 10s cut 5 -> 1
 """
 BLINK = """
 detector told
@@ -177,7 +183,80 @@ def leftovers_are_reconciled() -> str:
     return "" if node.inner.given[:2] == [Suspected(2), Trusted(2)] else f"it was given {node.inner.given}"
 
 
+def a_single_link_costs_one_node() -> str:
+    """1 does not hear 5, and 5 hears 1: the four that are left agree, and so know whom the others meet."""
+    then = leaders_at(divided(KeepMajority.over(Bully), ONE_WAY), 40)
+    return "" if then == {1: 4, 2: 4, 3: 4, 4: 4, 5: None} else f"they recognise {then}"
+
+
+def _stepped_down(kind: type[Elector]) -> SplitBrain:
+    """Node 3 of three, which has led, and has lost sight of both others at 0."""
+    node = KeepMajority.over(kind)(3, (1, 2, 3), random.Random(1))
+    node.handle(Started(), 0)
+    _meet_all(node, 1, 0)
+    if Appoint in node.messages:
+        node.handle(Received(1, Appoint(3, 1)), 0)
+    for peer in (1, 2):
+        node.handle(Suspected(peer), 0)
+    node.handle(Woke(), node.settings.stable_after_ns)
+    assert node.side is Side.STEPS_DOWN
+    return node
+
+
+def _meet_all(node: SplitBrain, number: int, now_ns: int) -> None:
+    for peer in (1, 2):
+        node.handle(Trusted(peer), now_ns)
+        node.handle(Received(peer, View(peer, number, (1, 2, 3), (1, 2, 3), (1, 2, 3), None, 0, ())), now_ns)
+
+
+def what_was_given_up_is_not_passed_on_again() -> str:
+    """Not when all are whole again either: the token was said to be over. The next one counts."""
+    node = _stepped_down(Licensed)
+    stable_ns = node.settings.stable_after_ns
+    _meet_all(node, 2, stable_ns)
+    node.handle(Woke(), 3 * stable_ns)
+    assert node.side is Side.WHOLE
+    assert isinstance(node.inner, Licensed)
+    passed = list[int]()
+    for token in (1, 9):
+        node.inner.pending = Appoint(3, token)
+        effects = node.handle(Woke(), max(3 * stable_ns, node.wake_ns))
+        effects = [*effects, *node.handle(Received(1, Appoint(3, token)), 3 * stable_ns + 1)]
+        passed += [effect.token for effect in effects if isinstance(effect, Authorised)]
+    return "" if passed == [9] else f"authority under {passed} was passed on"
+
+
+def who_stepped_down_is_silent_in_its_elector() -> str:
+    """For twenty seconds its elector says nothing to anybody, and its views go on."""
+    node = _stepped_down(Bully)
+    kinds = set[str]()
+    now_ns = node.settings.stable_after_ns
+    while now_ns < 20 * NS_PER_S:
+        now_ns = max(now_ns + 1, node.wake_ns)
+        kinds |= {type(one.message).__name__ for one in node.handle(Woke(), now_ns) if isinstance(one, Send)}
+    return "" if kinds == {"View"} else f"it sends {sorted(kinds)}"
+
+
+def what_others_see_must_be_stable_too() -> str:
+    """Node 1 sees both others all the while; 2 loses sight of 3 and finds it again, each time for three seconds."""
+    node = KeepMajority.over(Bully)(1, (1, 2, 3), random.Random(1))
+    node.handle(Started(), 0)
+    decided = set[str]()
+    for number in range(1, 12):
+        now_ns = 3 * number * NS_PER_S
+        sees = (1, 2) if number % 2 else (1, 2, 3)
+        node.handle(Received(2, View(2, number, sees, sees, (), None, 0, ())), now_ns)
+        node.handle(Received(3, View(3, number, (1, 3), (1, 3), (), None, 0, ())), now_ns)
+        node.handle(Woke(), now_ns + 2 * NS_PER_S)
+        decided.add(str(node.side))
+    return "" if decided == {str(Side.UNDECIDED)} else f"it has said {decided}"
+
+
 CHECKS = (
+    a_single_link_costs_one_node,
+    what_was_given_up_is_not_passed_on_again,
+    who_stepped_down_is_silent_in_its_elector,
+    what_others_see_must_be_stable_too,
     leftovers_are_reconciled,
     who_stays_hears_only_its_side,
     one_side_leads,

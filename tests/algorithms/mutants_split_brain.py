@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from tenure.algorithms.split_brain import KeepMajority, SplitBrain, sides
-from tenure.core.effects import Recognised, Side
+from tenure.algorithms.split_brain.sight import Sight
+from tenure.core.effects import Authorised, Effect, Recognised, Send, Side
 from tests import mutation
 from tests.algorithms import divided, test_sides
 
 _become = SplitBrain._become  # noqa: SLF001  a mutant wraps what it mutates
+_authorise, _pass_on, _look = SplitBrain._authorise, SplitBrain._pass_on, SplitBrain._look  # noqa: SLF001  the same
 
 
 class Mutant(NamedTuple):
@@ -96,7 +98,35 @@ def whoever_meets_enough_stays(meets: dict[int, frozenset[int]], is_enough: Any)
     return frozenset(node for node, met in meets.items() if is_enough(frozenset(met)))
 
 
+def only_own_eyes(self: Sight) -> dict[int, frozenset[int]]:
+    """Of those that it does not meet itself it believes nothing."""
+    mine = self.meets
+    return {**{peer: frozenset(self.views[peer].meets) for peer in mine if peer != self.me}, self.me: mine}
+
+
+def what_is_spent_is_forgotten(self: SplitBrain, authorised: Authorised, token: int, now_ns: int) -> None:
+    """Authority that was given up counts again."""
+    self._spent = -1
+    _authorise(self, authorised, token, now_ns)
+
+
+def speaks_to_all(self: SplitBrain, effects: Sequence[Effect], now_ns: int) -> None:
+    """What the elector inside says goes to whomever it names."""
+    self._effects += [effect for effect in effects if isinstance(effect, Send)]
+    _pass_on(self, [effect for effect in effects if not isinstance(effect, Send)], now_ns)
+
+
+def own_sight_is_stable_enough(self: SplitBrain, now_ns: int) -> None:
+    """What others see may change all the while."""
+    _look(self, now_ns)
+    self._since_ns = self._seen_since_ns
+
+
 MUTANTS = (
+    Mutant(Sight, "known_meets", only_own_eyes, divided.a_single_link_costs_one_node),
+    Mutant(SplitBrain, "_authorise", what_is_spent_is_forgotten, divided.what_was_given_up_is_not_passed_on_again),
+    Mutant(SplitBrain, "_pass_on", speaks_to_all, divided.who_stepped_down_is_silent_in_its_elector),
+    Mutant(SplitBrain, "_look", own_sight_is_stable_enough, divided.what_others_see_must_be_stable_too),
     Mutant(SplitBrain, "_reconcile", left_to_itself, divided.leftovers_are_reconciled),
     Mutant(KeepMajority, "stays", every_side_stays, divided.one_side_leads),
     Mutant(test_sides, "is_majority", both_halves_stay, divided.rules_leave_one_side),
