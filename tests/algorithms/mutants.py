@@ -14,7 +14,7 @@ from tenure.algorithms.ring import Ring
 from tenure.durations import NEVER_NS
 from tests.mutation import applied, name_of
 
-_elect, _told = Bully._elect, Bully._told  # noqa: SLF001 -- a mutant wraps what it mutates
+_elect = Bully._elect  # noqa: SLF001 -- a mutant wraps what it mutates
 _token = Ring._token  # noqa: SLF001 -- the same
 
 
@@ -51,16 +51,49 @@ def answered_waits_for_ever(self: Bully) -> None:
         self.role, self.wake_ns = Role.ANSWERED, NEVER_NS
 
 
-def crossed_announcements_left(self: Bully, sender: int, now_ns: int) -> None:
-    """Who is deposed right after it announced itself does not care where that announcement lands."""
-    self._settled_ns = 0
-    _told(self, sender, now_ns)
+def asks_and_waits_too_briefly(self: Bully, now_ns: int) -> None:
+    """One delay is enough for a question, and not for its answer."""
+    _elect(self, now_ns)
+    if self.role is Role.ASKING:
+        self.wake_ns -= self.settings.delay_ns
 
 
-def comes_back_without_an_election(self: Bully, now_ns: int) -> None:
-    """Who starts waits to be told."""
+def overtaken_announcements_believed(self: Bully, leader: int | None) -> bool:
+    """Who follows one that is smaller than another whom it trusts does not wonder."""
+    return leader in self.suspects or leader not in self.members
+
+
+def last_words_believed(self: Bully, leader: int | None) -> bool:
+    """Who is told by one that it knows to be dead, or to have left, does not wonder."""
+    return leader is None or any(peer > leader for peer in self.members - self.suspects)
+
+
+def return_of_a_greater_ignored(self: Bully, peer: int, now_ns: int) -> None:
+    """Who is trusted again has told all by itself."""
     del now_ns
-    self.role = Role.FOLLOWING
+    self.suspects.discard(peer)
+
+
+def late_news_of_a_greater_ignored(self: Bully, peer: int, now_ns: int) -> None:
+    """Who has joined has told all by itself, but for those who are asking just now."""
+    self.members.add(peer)
+    if self.role is Role.ASKING and peer > self.me:
+        self._elect(now_ns)
+
+
+def newcomer_not_asked(self: Bully, peer: int, now_ns: int) -> None:
+    """An election that is under way goes on among those whom it began with."""
+    self.members.add(peer)
+    if self.leader is not None and peer > self.leader:
+        self._elect(now_ns)
+
+
+def starts_without_an_election(self: Bully, now_ns: int) -> None:
+    """Who starts waits to be told."""
+    if self.role is Role.NEW:
+        self.role = Role.FOLLOWING
+    else:
+        _elect(self, now_ns)
 
 
 def successor_never_repaired(self: Ring) -> bool:
@@ -88,11 +121,16 @@ def round_never_begun_again(self: Ring, now_ns: int) -> None:
 
 GREATEST, AGREEMENT, TERMINATION = "greatest-leads", "agreement", "termination"
 MUTANTS = (
-    Mutant("bully", Bully, "_elect", leads_after_one_message_without_waiting, GREATEST, 0),
-    Mutant("bully", Bully, "_answered", answer_ignored, GREATEST, 13),
-    Mutant("bully", Bully, "_answered", answered_waits_for_ever, TERMINATION, 721),
-    Mutant("bully", Bully, "_told", crossed_announcements_left, GREATEST, 38),
-    Mutant("bully", Bully, "_start", comes_back_without_an_election, GREATEST, 0),
+    Mutant("bully", Bully, "_elect", leads_after_one_message_without_waiting, GREATEST, 1),
+    Mutant("bully", Bully, "_answered", answer_ignored, GREATEST, 74),
+    Mutant("bully, flurry", Bully, "_answered", answered_waits_for_ever, TERMINATION, 21),
+    Mutant("bully", Bully, "_elect", asks_and_waits_too_briefly, GREATEST, 114),
+    Mutant("bully", Bully, "_elect", starts_without_an_election, GREATEST, 0),
+    Mutant("bully, flurry", Bully, "_is_doubtful", overtaken_announcements_believed, GREATEST, 102),
+    Mutant("bully, flurry", Bully, "_is_doubtful", last_words_believed, GREATEST, 12),
+    Mutant("bully, flurry", Bully, "_trust", return_of_a_greater_ignored, GREATEST, 2635),
+    Mutant("bully, flurry", Bully, "_join", late_news_of_a_greater_ignored, GREATEST, 39),
+    Mutant("bully, flurry", Bully, "_join", newcomer_not_asked, GREATEST, 822),
     Mutant("ring", Ring, "_find_successor", successor_never_repaired, AGREEMENT, 0),
     Mutant("ring, haunted", Ring, "_token", token_passed_for_ever, AGREEMENT, 1),
     Mutant("ring", Ring, "_time_out", round_never_begun_again, AGREEMENT, 434),

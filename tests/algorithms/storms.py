@@ -19,6 +19,7 @@ from tenure.core.model import Links
 from tenure.simulator import Surroundings, simulate
 from tenure.simulator.network import MS
 from tenure.simulator.run import Run
+from tests.algorithms.flurries import flurry
 
 COMINGS = ("crash", "blink", "join", "leave")
 
@@ -81,6 +82,7 @@ def storm(name: str, seed: int) -> Run:
 
 
 def violated(name: str, seed: int) -> list[str]:
-    """What the checkers object to in one storm, with the call that shows it again."""
-    again = f"storm({name!r}, {seed})"
-    return [f"{violation.checker}: {violation.text}; again: {again}" for violation in storm(name, seed).violations]
+    """What the checkers object to in one storm or flurry, with the call that shows it again."""
+    strike = storm if name in STORMS else flurry
+    again = f"{strike.__name__}({name!r}, {seed})"
+    return [f"{violation.checker}: {violation.text}; again: {again}" for violation in strike(name, seed).violations]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tenure.simulator import checkers, simulate
+from tests.algorithms.flurries import FLURRIES
 from tests.algorithms.group import Group
 from tests.algorithms.mutants import MUTANTS, Mutant
 from tests.algorithms.storms import STORMS, violated
 from tests.mutation import applied
+
+KINDS = {**{name: (one.kind, one.settings) for name, one in STORMS.items()}, **FLURRIES}
 
 ROW = [pytest.param(m, id=f"{m.storm}: {m.name} -> {m.checker} -> seed {m.seed}") for m in MUTANTS]
 
@@ -30,7 +33,7 @@ def test_a_mutants_storm_is_clean_with_the_rule(mutant: Mutant) -> None:
 def test_a_ring_mutant_still_passes_the_happy_path(mutant: Mutant) -> None:
     """Where all start together and nothing happens, nothing is violated: nobody would notice."""
     with applied(mutant):
-        run = simulate(STORMS[mutant.storm].kind, detector="told", faults=())
+        run = simulate(KINDS[mutant.storm][0], detector="told", faults=())
     assert run.violations == []
     assert not run.is_void
 
@@ -38,7 +41,8 @@ def test_a_ring_mutant_still_passes_the_happy_path(mutant: Mutant) -> None:
 @pytest.mark.parametrize("mutant", [param for param in ROW if "bully" in str(param.id)])
 def test_a_bully_mutant_still_passes_the_happy_path(mutant: Mutant) -> None:
     """Where the leader of two dies and stays dead, the other one leads: nobody would notice."""
-    pair = Group(STORMS[mutant.storm].kind, (1, 2), STORMS[mutant.storm].settings)
+    kind, settings = KINDS[mutant.storm]
+    pair = Group(kind, (1, 2), settings)
     pair.world.start()
     pair.run(10_000)
     with applied(mutant):
@@ -50,4 +54,4 @@ def test_a_bully_mutant_still_passes_the_happy_path(mutant: Mutant) -> None:
 def test_every_mutant_names_a_checker_that_judges_it() -> None:
     """A misspelt name would never be violated."""
     for mutant in MUTANTS:
-        assert mutant.checker in checkers.names_for(STORMS[mutant.storm].kind.guarantees)
+        assert mutant.checker in checkers.names_for(KINDS[mutant.storm][0].guarantees)

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from tenure.core.model import Guarantee
+from tests.algorithms.flurries import FLURRIES, flurry
 from tests.algorithms.storms import STORMS, storm, violated
 
 SEEDS = 200
@@ -34,6 +35,21 @@ def test_every_fault_strikes_and_elections_are_held(name: str) -> None:
     assert max(sum(run.sent.values()) for run in runs) < MOST_SENT
     entered = {change.partition(" -> ")[2] for run in runs for change in run.measures.roles}
     assert {role for run in runs for role in run.roles} - entered <= {"gone"}
+
+
+@pytest.mark.parametrize("name", FLURRIES)
+def test_no_flurry_violates_anything(name: str) -> None:
+    """The same where nothing later mends what a stroke did."""
+    assert [line for seed in range(5 * SEEDS) for line in violated(name, seed)] == []
+
+
+@pytest.mark.parametrize("name", FLURRIES)
+def test_in_flurries_everything_strikes(name: str) -> None:
+    """And a leader is there before and after."""
+    runs = [flurry(name, seed) for seed in range(100)]
+    struck = sum((run.struck for run in runs), Counter[str]())
+    assert min(struck[kind] for kind in ("crash", "restart", "blink", "join", "leave")) >= 20
+    assert sum(run.measures.became_leader > 1 for run in runs) >= 60
 
 
 def test_bully_is_judged_by_its_own_rule_too() -> None:

@@ -16,12 +16,12 @@ back; a node that comes back knows nothing of its earlier life. Messages may ove
 Guarantees. Once nodes stop crashing, coming and going: all that live recognise the greatest of them. No authority:
 while things change two nodes may believe that they lead, and under a partition each side has a leader all the time.
 
-Differs from the paper. A node is not halted before it is told of its new leader: the last announcement counts, and a
-leader that is deposed so soon that its own announcement may still be under way asks again when it has landed. Finding
-out that the leader is gone is left to a failure detector. A node that starts first keeps quiet for one delay, so that
-nothing of its earlier life is under way when it speaks. A leader that is asked again right after it has announced
-itself answers only, and so does who has just heard of it: the announcement is under way to the asker as well. Who
-needed another one asks once more. (Otherwise many that hold elections at once can keep one another at it for long.)
+Differs from the paper. A node is not halted before it is told of its new leader: the last announcement counts, though
+it may be of one that has been deposed or has died meanwhile; so who trusts a greater node than the one that it was told
+of, or that one no more, looks again later. Finding out that the leader is gone is left to a failure detector. A leader
+that is asked again right after it has announced itself answers only, and so does who has just heard of it: the
+announcement is under way to the asker as well. Who needed another one asks once more. (Otherwise many that hold
+elections at once can keep one another at it for long.)
 """
 
 from __future__ import annotations
@@ -84,8 +84,6 @@ class Role(enum.StrEnum):
     """What a node is doing."""
 
     NEW = NEW
-    QUIET = "quiet"
-    """Has started; what an earlier life sent may still be under way."""
     ASKING = "asking"
     """Waits for the answers of greater nodes."""
     ANSWERED = "answered"
@@ -113,9 +111,8 @@ class Bully(Elector):
         self.settings = settings or Settings()
         self.role: Role = Role.NEW
         self.suspects = set[NodeId]()
-        self._settled_ns = 0  # from here on no announcement of mine is under way, and none that depose me crossed one
+        self._settled_ns = 0  # until then whoever asks me is told by the announcement that I made last
         self._fresh_ns = 0  # until then whoever asks is told by the announcement that told me
-        self._ask_again = False  # an announcement of mine may land after that of the leader I follow
         self._effects: list[Effect] = []
 
     def handle(self, event: Event, now_ns: int) -> Sequence[Effect]:
@@ -125,7 +122,7 @@ class Bully(Elector):
             return ()
         match event:
             case Started():
-                self._start(now_ns)
+                self._elect(now_ns)  # and so take over, if it is the greatest
             case Woke():
                 if now_ns >= self.wake_ns:
                     self._time_out(now_ns)
@@ -170,7 +167,6 @@ class Bully(Elector):
     def _elect(self, now_ns: int) -> None:
         """Ask every greater node whether it lives; who has none above it has won."""
         self._recognise(None)
-        self._ask_again = False
         greater = sorted(peer for peer in self.members if peer > self.me)
         if not greater:
             self._win(now_ns)
@@ -212,13 +208,8 @@ class Bully(Elector):
         if self.leader == sender:
             return
         self.role = Role.FOLLOWING
-        self.wake_ns = NEVER_NS
         self._recognise(sender)
-        if now_ns < self._settled_ns:
-            self._ask_again = True
-            self.wake_ns = self._settled_ns
-        elif self._is_doubtful(sender):
-            self.wake_ns = now_ns + 5 * self.settings.delay_ns + 1
+        self.wake_ns = now_ns + 5 * self.settings.delay_ns + 1 if self._is_doubtful(sender) else NEVER_NS
 
     def _time_out(self, now_ns: int) -> None:
         """Time has decided something, or it is time to look again."""
@@ -226,25 +217,19 @@ class Bully(Elector):
         match self.role:
             case Role.ASKING:
                 self._win(now_ns)
-            case Role.QUIET | Role.ANSWERED:  # the latter: who answered has died since
+            case Role.ANSWERED:  # who answered has died since
                 self._elect(now_ns)
             case Role.FOLLOWING:
-                if self._ask_again or self._is_doubtful(self.leader):
+                if self._is_doubtful(self.leader):
                     self._elect(now_ns)
             case Role.NEW | Role.LEADING | Role.GONE:
                 raise AssertionError(f"no timer is set while {self.role}")
 
     # Failures and recoveries
 
-    def _start(self, now_ns: int) -> None:
-        """A node that comes back holds an election, and so takes over if it is the greatest."""
-        self.role = Role.QUIET
-        self.wake_ns = now_ns + self.settings.delay_ns + 1
-
     def _suspect(self, peer: NodeId, now_ns: int) -> None:
         """The leader has crashed: hold an election."""
-        if peer in self.members:
-            self.suspects.add(peer)
+        self.suspects |= {peer} & self.members - {self.me}
         if peer == self.leader:
             self._elect(now_ns)
 
@@ -255,21 +240,19 @@ class Bully(Elector):
             self._elect(now_ns)
 
     def _is_doubtful(self, leader: NodeId | None) -> bool:
-        """Whether the announcement of `leader` may have been its last word."""
-        return leader in self.suspects or leader not in self.members
+        """Whether the announcement of `leader` may have been its last word, or overtaken by that of a greater one."""
+        return leader != max(self.members - self.suspects)
 
     # Membership
 
     def _join(self, peer: NodeId, now_ns: int) -> None:
-        """A new node will be asked, if it is greater, and told, if it is smaller than this one that leads."""
-        if peer in self.members:
-            return
+        """A new node holds an election by itself. But where the news of it comes late it was not asked, or not believed
+        any more.
+        """
         self.members.add(peer)
         was_not_asked = self.role is Role.ASKING and peer > self.me
         if was_not_asked or (self.leader is not None and peer > self.leader):
             self._elect(now_ns)
-        elif self.role is Role.LEADING:
-            self._effects.append(Send(peer, Coordinator()))
 
     def _leave(self, peer: NodeId, now_ns: int) -> None:
         """A leader that leaves is missed like one that has crashed; who leaves itself falls silent."""
