@@ -30,7 +30,7 @@ from tests.algorithms.raft import test_clients, test_log, test_membership, test_
 
 UNTIL_S = 45
 send, execute, begin_campaign, note_promise = Raft._send, Sessions.execute, Raft._begin_campaign, Raft._note_promise
-follow, asked_to_go, lead, hard_state = Raft._follow, Raft._asked_to_go, Raft._lead, Raft._keep_hard_state
+asked_to_go, lead, count_votes = Raft._asked_to_go, Raft._lead, Raft._count_votes
 
 
 class Mutant(NamedTuple):
@@ -125,12 +125,11 @@ def elect_whoever_asks(self: Log, last_index: int, last_term: int) -> bool:
 
 
 def vote_again_after_losing(self: Raft, now_ns: int) -> None:
-    """C2: who leads or stops to campaign forgets its vote."""
-    verdict = self.quorum.verdict(self._votes)
-    if verdict.value == "won":
-        lead(self, now_ns)
-    elif verdict.value == "lost":
-        self.role, self.voted_for = Role.FOLLOWING, None
+    """C2: who has lost forgets its vote."""
+    campaigned = self.role is Role.CAMPAIGNING
+    count_votes(self, now_ns)
+    if campaigned and self.role is Role.FOLLOWING:
+        self.voted_for = None
 
 
 def count_answers_rather_than_voters(self: Raft, voter: int, vote: Vote, now_ns: int) -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from tenure.algorithms.raft import Role, Settings
@@ -121,6 +123,17 @@ def test_a_candidate_votes_for_itself_and_asks_all_others() -> None:
 
     assert group.disks[1][HardState] == HardState(1, 1)
     assert group.said(RequestVote) == [RequestVote(1, 0, 0), RequestVote(1, 0, 0)]
+
+
+@pytest.mark.parametrize("nodes", [3, 5, 9])
+def test_an_election_that_nothing_disturbs_takes_a_question_and_an_answer_each(nodes: int) -> None:
+    """RequestVote and its reply, the same for pre-vote, and the leader's no-op, of which all have to hear twice."""
+    group = Group(nodes, Settings(voters=tuple(range(1, nodes + 1))))
+    group.elect(1)
+
+    counts = Counter(type(message) for _, _, message in group.sent)
+    once, twice = (Canvass, Canvassed, RequestVote, Vote), (AppendEntries, Matched)
+    assert counts == dict.fromkeys(once, nodes - 1) | dict.fromkeys(twice, 2 * (nodes - 1))
 
 
 def test_C3_a_vote_that_comes_twice_is_one() -> None:

@@ -10,8 +10,6 @@ from tenure.algorithms.raft.tenures import Tenures
 from tenure.core.effects import Answered
 from tenure.core.events import Answer
 
-UNKNOWN = Unknown()
-
 
 class Applying(Tenures):
     """What becomes of entries that are committed."""
@@ -40,7 +38,7 @@ class Applying(Tenures):
     def _disown(self) -> None:
         """Whether what was asked comes about is for another leader to say."""
         for request in self._asked.values():
-            self._answer(request, UNKNOWN)
+            self._answer(request, Unknown())
         self._asked.clear()
 
     # Snapshots of one's own

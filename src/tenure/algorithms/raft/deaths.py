@@ -108,5 +108,4 @@ class Deaths(Transfers):
 
     def _comes_from_the_dead(self, sender: NodeId, term: int) -> bool:
         """Whether a leader's word was under way when its sender died."""
-        dead = self.promised_to
-        return self._is_dead and dead is not None and dead.leader == sender and dead.term == term
+        return self._is_dead and self.promised_to == Leadership(sender, term)

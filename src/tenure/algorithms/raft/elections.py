@@ -48,23 +48,15 @@ class Elections(Deaths):
         """
         self.role = Role.CANVASSING
         self._votes = {self.me: True}
-        for peer in sorted(self.quorum.voters - {self.me}):
-            asked = Canvass(self.term + 1, self.log.last_index, self.log.last_term, self._witnessed())
-            self._send(peer, asked, now_ns)
-        self._count_canvassed(now_ns)
+        question = Canvass(self.term + 1, self.log.last_index, self.log.last_term, self._witnessed())
+        self._ask_voters(question, now_ns)
+        self._count_votes(now_ns)
 
     def _canvassed(self, voter: NodeId, answer: Canvassed, now_ns: int) -> None:
         """Answers to other questions than the last are none."""
         if self.role is Role.CANVASSING and answer.asked == self.term + 1:
             self._votes[voter] = answer.granted
-            self._count_canvassed(now_ns)
-
-    def _count_canvassed(self, now_ns: int) -> None:
-        verdict = self.quorum.verdict(self._votes)
-        if verdict is Verdict.WON:
-            self._begin_campaign(now_ns)
-        elif verdict is Verdict.LOST:
-            self.role = Role.FOLLOWING
+            self._count_votes(now_ns)
 
     def _begin_campaign(self, now_ns: int, left_ns: int | None = None) -> None:
         """Section 5.2: "a follower increments its current term and transitions to candidate state. It then votes for
@@ -78,9 +70,12 @@ class Elections(Deaths):
         self._draw_time_out(now_ns)
         self._keep_hard_state(now_ns)
         self._own_vote = self._written
+        last = (self.log.last_index, self.log.last_term)
+        self._ask_voters(RequestVote(self.term, *last, left_ns is not None, self._witnessed()), now_ns)
+
+    def _ask_voters(self, question: Canvass | RequestVote, now_ns: int) -> None:
         for peer in sorted(self.quorum.voters - {self.me}):
-            last = (self.log.last_index, self.log.last_term)
-            self._send(peer, RequestVote(self.term, *last, left_ns is not None, self._witnessed()), now_ns)
+            self._send(peer, question, now_ns)
 
     def _count_own_vote(self, now_ns: int) -> None:
         if self.role is Role.CAMPAIGNING and self._own_vote <= self._durable and self.me not in self._votes:
@@ -97,11 +92,14 @@ class Elections(Deaths):
         self._count_votes(now_ns)
 
     def _count_votes(self, now_ns: int) -> None:
+        """Of a pre-vote as of an election, both of which need every majority."""
         verdict = self.quorum.verdict(self._votes)
-        if verdict is Verdict.WON:
-            self._lead(now_ns)
-        elif verdict is Verdict.LOST:
+        if verdict is Verdict.LOST:
             self.role = Role.FOLLOWING
+        elif verdict is Verdict.WON and self.role is Role.CANVASSING:
+            self._begin_campaign(now_ns)
+        elif verdict is Verdict.WON:
+            self._lead(now_ns)
 
     # Voters
 
@@ -153,8 +151,7 @@ class Elections(Deaths):
         self.beat_ns = now_ns
         self._meet_peers(now_ns)
         self._put(self.token, (NoOp(self.term),), now_ns)
-        for peer, progress in self.peers.items():
-            self._send_entries(peer, progress, now_ns)
+        self._send_to_all(now_ns)
 
     def _step_down(self, why: str, now_ns: int) -> None:
         """Lead no more in this term; its vote in it stays given."""
@@ -178,9 +175,7 @@ class Elections(Deaths):
         return self.role is Role.LEADING
 
     def _quorum_due_ns(self, now_ns: int) -> int:
-        heard = {peer: progress.heard_ns for peer, progress in self.peers.items()}
-        heard[self.me] = now_ns
-        since_ns = self.quorum.reached(heard)
+        since_ns = self._reached(lambda peer: peer.heard_ns, now_ns)
         return (now_ns if since_ns is None else since_ns) + self.settings.election_ns
 
     def _disk_stands_still(self, now_ns: int) -> bool:

@@ -111,10 +111,9 @@ class Raft(Admission):
                 self._know_members(now_ns)
             case Left(peer=peer):
                 self._leave(peer, now_ns)
-            case PeerLost(peer=peer, certain=certain):
-                if certain:
-                    self._peer_lost(peer, now_ns)
-            case Suspected() | Trusted() | Rated():
+            case PeerLost(peer=peer, certain=True):
+                self._peer_lost(peer, now_ns)
+            case Suspected() | Trusted() | Rated() | PeerLost():
                 ...  # its own time-outs tell it who leads
             case _:
                 assert_never(event)
@@ -249,7 +248,7 @@ class Raft(Admission):
 
     def _know_members(self, now_ns: int) -> None:
         if self.role is Role.LEADING:
-            self._greet(self._meet_peers(now_ns), now_ns)
+            self._greet(now_ns)
 
     def _leave(self, peer: NodeId, now_ns: int) -> None:
         """Who has left gets the log for as long as it has a vote or is to learn; one's own leaving ends all."""

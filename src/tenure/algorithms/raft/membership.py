@@ -64,9 +64,8 @@ class Membership(Snapshots):
 
     def _append_configuration(self, configuration: Configuration, now_ns: int) -> None:
         self._put(self.log.last_index + 1, (Configured(self.term, configuration),), now_ns)
-        self._greet(self._meet_peers(now_ns), now_ns)
-        for peer, progress in self.peers.items():
-            self._send_entries(peer, progress, now_ns)
+        self._greet(now_ns)
+        self._send_to_all(now_ns)
         self._advance_commit(now_ns)
 
     def _meet_peers(self, now_ns: int) -> list[NodeId]:
@@ -76,8 +75,9 @@ class Membership(Snapshots):
         self.peers = {peer: known[peer] if peer in known else Progress(last_index, now_ns) for peer in others}
         return [peer for peer in others if peer not in known]
 
-    def _greet(self, newcomers: list[NodeId], now_ns: int) -> None:
-        for peer in newcomers:
+    def _greet(self, now_ns: int) -> None:
+        """Those that are new hear at once who leads."""
+        for peer in self._meet_peers(now_ns):
             self._send_after(peer, self.peers[peer], self.log.last_index, now_ns)
 
     def _change_on(self, now_ns: int) -> None:
@@ -124,5 +124,6 @@ class Membership(Snapshots):
     def _change_due_ns(self) -> int:
         """When a change is given up."""
         change = self._change
-        is_waiting = change is not None and not change.is_appended and self.log.configuration_index <= self.commit
-        return change.until_ns if change is not None and is_waiting else NEVER_NS
+        if change is None or change.is_appended or self.log.configuration_index > self.commit:
+            return NEVER_NS
+        return change.until_ns

@@ -80,12 +80,9 @@ class Reads(Membership):
         """One round for all that wait. None begins before an entry of this leader's term is committed: until then its
         commit index may be behind that of an earlier one.
         """
-        if self._confirming:
-            answered = {peer: progress.round for peer, progress in self.peers.items()}
-            answered[self.me] = self.round
-            if (self.quorum.reached(answered) or 0) >= self.round:
-                self._confirmed(self._confirming, self._confirmed_index, now_ns)
-                self._confirming = ()
+        if self._confirming and (self._reached(lambda peer: peer.round, self.round) or 0) >= self.round:
+            self._confirmed(self._confirming, self._confirmed_index, now_ns)
+            self._confirming = ()
         if not self._waiting or self.term_committed != self.term:
             return
         if self.settings.lease_reads and self.may_read(now_ns):

@@ -41,6 +41,10 @@ class Replication(Applying):
         if progress.told < self.commit and progress.pace is Pace.STREAMING and not progress.under_way:
             self._send_after(peer, progress, progress.next - 1, now_ns)
 
+    def _send_to_all(self, now_ns: int) -> None:
+        for peer, progress in self.peers.items():
+            self._send_entries(peer, progress, now_ns)
+
     def _send_after(
         self,
         peer: NodeId,
@@ -119,12 +123,12 @@ class Replication(Applying):
             self._send_after(peer, progress, progress.next - 1, now_ns)
             progress.waits = True
 
-    def _heard(self, peer: NodeId, answer: Matched | Mismatched, now_ns: int) -> Progress | None:
+    def _heard(self, peer: NodeId, answer: Matched | Mismatched | Installing, now_ns: int) -> Progress | None:
         """Note an answer, whatever it says: it promises; None for one that means nothing now."""
         progress = self.peers.get(peer)
         if progress is None or self.role is not Role.LEADING or answer.term != self.term:
             return None
-        self._note_promise(progress, answer, answer.tuned, now_ns)
+        self._note_promise(progress, answer, None if isinstance(answer, Installing) else answer.tuned, now_ns)
         return progress
 
     def _note_promise(
@@ -149,13 +153,10 @@ class Replication(Applying):
         """
         if self.role is not Role.LEADING:
             return
-        matches = {peer: progress.match for peer, progress in self.peers.items()}
-        matches[self.me] = self.log.durable_index
-        index = self.quorum.reached(matches)
+        index = self._reached(lambda peer: peer.match, self.log.durable_index)
         if index is not None and index > self.commit and self.log.term_at(index) == self.term:
             self._commit_to(index, now_ns)
-            for peer, progress in self.peers.items():
-                self._send_entries(peer, progress, now_ns)
+            self._send_to_all(now_ns)
 
     # The follower
 
@@ -201,9 +202,8 @@ class Replication(Applying):
         """Whose word comes in this term leads it: promise, and be patient again."""
         self.role = Role.FOLLOWING
         self._recognise(leader)
-        known = self.promised_to
-        if known is None or known.leader != leader or known.term != self.term:
-            self._bind(Leadership(leader, self.term))
+        if self.promised_to != (leadership := Leadership(leader, self.term)):
+            self._bind(leadership)
         if self._tuner is not None:
             self._timing = self._tuner.follow(leader, self.term, pulse)
         self._promise(now_ns)

@@ -38,7 +38,7 @@ class Requests(Elections):
         for request in requests:
             if isinstance(request, Execute) and leads and len(entries) < room:
                 if len(request.payload) > most_bytes or request.sequence < 1:
-                    self._answer(request.id, Refused(self._why_not(request)))
+                    self._answer(request.id, Refused(self._why_no_command(request)))
                     continue
                 asked[first + len(entries)] = request.id
                 entries.append(Command(term, request.client, request.sequence, request.payload))
@@ -56,8 +56,7 @@ class Requests(Elections):
                 entries.append(Opening(term))
         if entries:
             self._put(first, tuple(entries), now_ns)
-            for peer, progress in self.peers.items():
-                self._send_entries(peer, progress, now_ns)
+            self._send_to_all(now_ns)
         for change in changes:  # behind the entries, since a change appends one of its own
             self._asked_to_change(change, whom, now_ns)
         if reads:
@@ -67,7 +66,7 @@ class Requests(Elections):
         """Who takes commands now, as far as this node knows."""
         return self.leader if self._transfer is None else self._transfer.to
 
-    def _why_not(self, request: Execute) -> str:
+    def _why_no_command(self, request: Execute) -> str:
         if request.sequence < 1:
             return f"sequence is {request.sequence}: number commands from 1 on"
         return f"the command has {len(request.payload)} bytes, and {self.settings.command_bytes} are allowed: send less"

@@ -11,8 +11,6 @@ import msgspec
 from tenure.algorithms.raft.messages import Command, Executed, NoSession, Opened, Outrun
 from tenure.machines.base import Machine
 
-NO_SESSION, OUTRUN = NoSession(), Outrun()
-
 
 class Session(msgspec.Struct, array_like=True):
     """What is remembered of one client."""
@@ -56,13 +54,13 @@ class Sessions:
         """Apply a command, unless it was applied before, and answer it."""
         session = self._known.get(command.client)
         if session is None:
-            return NO_SESSION
+            return NoSession()
         session.used = index
         if command.sequence > session.sequence:
             session.sequence = command.sequence
             session.answer = Executed(index, self.machine.apply(index, command.payload))
         elif command.sequence < session.sequence or session.answer is None:
-            return OUTRUN
+            return Outrun()
         assert session.answer is not None
         return session.answer
 

@@ -13,7 +13,7 @@ MS = NS_PER_S // 1000
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`promise_ns`, `tenure_ns` and `rho_ppm` must be the same at all nodes; to change them, stop all of them for the
-    longer tenure. All else may differ.
+    longer tenure. All else may differ unless it says otherwise.
     """
 
     voters: tuple[NodeId, ...] = ()

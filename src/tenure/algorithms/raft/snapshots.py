@@ -7,9 +7,8 @@ again and nothing else; one piece is under way at a time, and goes again with ea
 from __future__ import annotations
 
 from tenure.algorithms.raft.messages import Installing, InstallSnapshot, Matched, Snapshot
-from tenure.algorithms.raft.progress import Pace, Progress
+from tenure.algorithms.raft.progress import Progress
 from tenure.algorithms.raft.replication import Replication
-from tenure.algorithms.raft.state import Role
 from tenure.core.events import NodeId
 
 
@@ -45,15 +44,11 @@ class Snapshots(Replication):
 
     def _installing(self, peer: NodeId, answer: Installing, now_ns: int) -> None:
         """Go on from where it is, if that is news."""
-        progress = self.peers.get(peer)
-        if progress is None or self.role is not Role.LEADING or answer.term != self.term:
-            return
-        self._note_promise(progress, answer, None, now_ns)
-        snapshot = progress.snapshot
-        if progress.pace is not Pace.INSTALLING or snapshot is None or snapshot.index != answer.index:
+        progress = self._heard(peer, answer, now_ns)
+        if progress is None or progress.snapshot is None or progress.snapshot.index != answer.index:
             return
         has_restarted = answer.offset == 0 < progress.offset
-        if progress.offset < answer.offset < len(snapshot.data) or has_restarted:
+        if progress.offset < answer.offset < len(progress.snapshot.data) or has_restarted:
             progress.offset = answer.offset
             self._send_piece(peer, progress, now_ns)
 
@@ -81,9 +76,9 @@ class Snapshots(Replication):
 
     def _data_up_to(self, message: InstallSnapshot) -> bytes:
         """What there is already of this snapshot."""
-        pieces = self._pieces
-        is_same = pieces is not None and pieces[:2] == (message.index, message.snapshot_term)
-        return pieces[2] if pieces is not None and is_same else b""
+        if self._pieces is None or self._pieces[:2] != (message.index, message.snapshot_term):
+            return b""
+        return self._pieces[2]
 
     def _install(self, snapshot: Snapshot, now_ns: int) -> None:
         """Figure 13: "if existing log entry has same index and term as snapshot's last included entry, retain log

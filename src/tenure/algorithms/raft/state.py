@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 
 from tenure.algorithms.raft.configuration import Configuration
@@ -89,14 +89,6 @@ class State(Serving):
     @abstractmethod
     def _bound_until_ns(self) -> int:
         """Until when this node may elect nobody."""
-
-    @abstractmethod
-    def _send_entries(self, peer: NodeId, progress: Progress, now_ns: int) -> None:
-        """Send as much as the peer may get now."""
-
-    @abstractmethod
-    def _beat(self, now_ns: int) -> None:
-        """A heartbeat to all."""
 
     @abstractmethod
     def _begin_install(self, peer: NodeId, progress: Progress, now_ns: int) -> None:
@@ -198,6 +190,14 @@ class State(Serving):
         """
         known = (self.configuration, self.log.configuration_at(self.commit))
         return any(self.me in one.voters or self.me in one.old for one in known)
+
+    def _reached(self, of: Callable[[Progress], int | None], own: int) -> int | None:
+        """Of a leader: the greatest that a majority of every configuration has reached, itself with `own`; peers of
+        whom nothing is known count as having reached nothing.
+        """
+        known = {peer: value for peer, progress in self.peers.items() if (value := of(progress)) is not None}
+        known[self.me] = own
+        return self.quorum.reached(known)
 
     def _others(self) -> list[NodeId]:
         """Everybody who gets the log: members without a vote too, so that they know who leads."""

@@ -68,15 +68,12 @@ class Tenures(State):
         """The latest instant so that a majority of every configuration has answered words sent then or later; to itself
         a leader speaks when it speaks to all.
         """
-        answered = {peer: at for peer, known in self.peers.items() if (at := known.acknowledged_ns) is not None}
-        answered[self.me] = self.beat_ns
-        return self.quorum.reached(answered)
+        return self._reached(lambda peer: peer.acknowledged_ns, self.beat_ns)
 
     def _has_lease(self, now_ns: int) -> bool:
         """Whether nobody else can have been elected yet: a majority of every configuration has promised for longer."""
-        promised = {peer: until for peer, known in self.peers.items() if (until := known.promised_until_ns) is not None}
-        promised[self.me] = self.beat_ns + self.settings.usable_ns(self.settings.promise_ns)
-        until_ns = self.quorum.reached(promised)
+        own_ns = self.beat_ns + self.settings.usable_ns(self.settings.promise_ns)
+        until_ns = self._reached(lambda peer: peer.promised_until_ns, own_ns)
         return until_ns is not None and now_ns < until_ns
 
     def _hold(self, now_ns: int) -> None:

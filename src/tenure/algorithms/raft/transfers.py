@@ -20,13 +20,12 @@ from tenure.durations import NEVER_NS
 
 
 class Transfer(msgspec.Struct, frozen=True):
-    """To whom this leader gives way, and until when it waits for that; `left_ns` from `since_ns` on an earlier tenure
-    may still last.
-    """
+    """To whom this leader gives way, and until when it waits for that."""
 
     to: NodeId
     until_ns: int
     opens_ns: int
+    """When all tenures before this leader's own are over, for which its heir waits too."""
 
 
 class Transfers(Reads):

@@ -33,9 +33,8 @@ from math import isqrt
 import msgspec
 
 from tenure.core.events import NodeId
-from tenure.durations import NS_PER_S
+from tenure.durations import NS_PER_S, PPM
 
-PPM = 1_000_000
 MS = NS_PER_S // 1000
 
 
