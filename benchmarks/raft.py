@@ -29,7 +29,14 @@ PARTS = {
     "replication: send, match, commit": ("replication.py", "progress.py", "snapshots.py"),
     "apply: sessions and the machine": ("applying.py", "sessions.py", "kv.py", "base.py"),
     "dispatch, and what is refused": ("elector.py", "admission.py"),
-    "promises, reads, members, transfers": ("tenures.py", "reads.py", "membership.py", "transfers.py", "elections.py"),
+    "promises, reads, members, transfers": (
+        "tenures.py",
+        "reads.py",
+        "membership.py",
+        "transfers.py",
+        "deaths.py",
+        "elections.py",
+    ),
     "majorities": ("quorum.py", "configuration.py"),
     "the harness: wires, disks, counting": ("benchmarks/raft.py",),
 }

@@ -64,6 +64,8 @@ _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 _snapshots: msgspec.msgpack.Decoder[dict[str, Cell]] = msgspec.msgpack.Decoder(dict[str, Cell])
 encode = msgspec.msgpack.Encoder().encode
 """A command or an answer as bytes."""
+_UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What decoders raise for bytes of somebody else."""
 _STORED, _NOT_STORED = encode(Stored(True)), encode(Stored(False))
 
 
@@ -81,7 +83,7 @@ class KeyValue(Machine):
     def apply(self, index: int, command: bytes) -> bytes:
         try:
             order = _commands.decode(command)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except _UNREADABLE:
             return encode(Unreadable())
         if isinstance(order, Put):  # first, and by what is cheapest: every copy does it for every command
             self.cells[order.key] = (order.value, index)
@@ -99,7 +101,7 @@ class KeyValue(Machine):
     def query(self, query: bytes) -> bytes:
         try:
             order = _commands.decode(query)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except _UNREADABLE:
             return encode(Unreadable())
         return self._found(order.key) if isinstance(order, Get) else encode(Unreadable())
 
@@ -109,7 +111,7 @@ class KeyValue(Machine):
     def restore(self, snapshot: bytes) -> None:
         try:
             self.cells = _snapshots.decode(snapshot)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             raise ValueError(f"this is no snapshot of a key-value machine: {error}") from error
 
     def _found(self, key: str) -> bytes:

@@ -15,7 +15,8 @@ from tenure.core.effects import Answered
 from tenure.core.events import Answer, NodeId, Request
 from tenure.errors import ConfigurationError
 from tenure.machines import kv
-from tenure.simulator.faults import MOST_SHOWN, NUMBER
+from tenure.simulator.faults import NUMBER
+from tenure.simulator.given import MOST_SHOWN
 from tenure.simulator.history import Operation
 from tenure.simulator.node import Node
 from tenure.simulator.world import World

@@ -8,13 +8,11 @@ lost, but no partition between nodes is one between them and clients.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from random import Random
 from typing import Any
 
 import msgspec
 
-from tenure.algorithms.raft import Settings
 from tenure.algorithms.raft import messages as raft
 from tenure.core.effects import Answered
 from tenure.core.events import Answer, NodeId, Request
@@ -47,30 +45,6 @@ MOST_UNSERVED_NS = 6 * NS_PER_S
 def are_fickle(seed: int) -> bool:
     """Whether clients of this run open new sessions now and then, where there is room for one of each client only."""
     return seed % 10 == 9  # noqa: PLR2004  every tenth run
-
-
-def settings(
-    seed: int, voters: tuple[NodeId, ...], hosts: Iterable[tuple[NodeId, ...]] = (), given: object = None
-) -> Settings:
-    """Those `given`, that know who runs where, and who founds the group: who joins later must not take itself for one.
-
-    None: with snapshots, pieces of them and sessions so small that a minute has many; every other seed has lease reads.
-    """
-    settings = _small(seed) if given is None else given
-    assert isinstance(settings, Settings)
-    named = {node: f"host {number}" for number, host in enumerate(hosts, start=1) for node in host}
-    return msgspec.structs.replace(settings, voters=settings.voters or voters, hosts=settings.hosts or named)
-
-
-def _small(seed: int) -> Settings:
-    return Settings(
-        snapshot_every=40,
-        keep_tail=5,
-        piece_bytes=100,
-        sessions=CLIENTS if are_fickle(seed) else 2 * CLIENTS,
-        catch_up_ns=5 * NS_PER_S,
-        lease_reads=seed % 2 == 0,
-    )
 
 
 class Wish(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from tenure.algorithms.raft import Raft
 from tenure.core.events import NodeId
 from tenure.errors import ConfigurationError
 from tenure.simulator.callers import NOTHING
-from tenure.simulator.faults import MOST_SHOWN
+from tenure.simulator.given import MOST_SHOWN
 from tenure.simulator.world import World
 
 SAYINGS = (

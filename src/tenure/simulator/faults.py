@@ -16,6 +16,7 @@ import msgspec
 from tenure.core.events import NodeId
 from tenure.durations import NS_PER_S, to_ns
 from tenure.errors import ConfigurationError
+from tenure.simulator.given import MOST_SHOWN
 
 _UNITS = (("s", NS_PER_S), ("ms", NS_PER_S // 1000), ("us", NS_PER_S // 1_000_000), ("ns", 1))
 
@@ -29,8 +30,6 @@ def duration(ns: int) -> str:
 FASTEST_PPM = 900_000
 NUMBER = re.compile(r"\d{1,9}")
 """A node as scripts write it."""
-MOST_SHOWN = 200
-"""Characters of a line that an error message shows."""
 
 
 class Fault(msgspec.Struct, frozen=True):

@@ -35,7 +35,8 @@ from tenure.errors import ConfigurationError
 from tenure.simulator import callers, expectations
 from tenure.simulator.callers import AnyCall
 from tenure.simulator.expectations import Expectation
-from tenure.simulator.faults import MOST_SHOWN, NUMBER, Join, Stroke, duration, nodes_of, parse
+from tenure.simulator.faults import NUMBER, Join, Stroke, duration, nodes_of, parse
+from tenure.simulator.given import MOST_SHOWN
 
 LIMIT_LINES = 100_000
 

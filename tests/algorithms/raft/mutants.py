@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -99,9 +99,7 @@ def keep_no_vote(self: Raft, now_ns: int) -> None:
 def count_own_log_before_it_is_durable(self: Raft, now_ns: int) -> None:
     """The leader's own entries count as they are appended."""
     if self.role is Role.LEADING:
-        matches = {peer: progress.match for peer, progress in self.peers.items()}
-        matches[self.me] = self.log.last_index
-        index = self.quorum.reached(matches)
+        index = self._reached(lambda peer: peer.match, self.log.last_index)
         if index is not None and index > self.commit and self.log.term_at(index) == self.term:
             self._commit_to(index, now_ns)
 
@@ -164,11 +162,10 @@ def forget_promises_in_a_crash(self: Raft, now_ns: int) -> None:
 def commit_entries_of_earlier_terms(self: Raft, now_ns: int) -> None:
     """C4, figure 8: whatever a majority has is committed."""
     if self.role is Role.LEADING:
-        matches = {peer: progress.match for peer, progress in self.peers.items()}
-        matches[self.me] = self.log.durable_index
-        index = self.quorum.reached(matches)
+        index = self._reached(lambda peer: peer.match, self.log.durable_index)
         if index is not None and index > self.commit:
             self._commit_to(index, now_ns)
+            self._send_to_all(now_ns)
 
 
 def commit_what_did_not_match(self: Raft, leader: int, message: AppendEntries, now_ns: int) -> None:
@@ -503,10 +500,10 @@ def found(mutant: Mutant) -> Mutant | None:
     return None
 
 
-def main() -> None:
-    """Print the seed of each."""
+def report(mutants: Iterable[Mutant]) -> None:
+    """Print the seed of each, or of those that are named."""
     wanted = sys.argv[1:]
-    for mutant in MUTANTS:
+    for mutant in mutants:
         if not wanted or mutant.name in wanted:
             again = found(mutant)
             seed = "none" if again is None else again.seed
@@ -515,4 +512,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    report(MUTANTS)

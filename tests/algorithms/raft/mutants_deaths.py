@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from tenure.algorithms.raft import Raft, Settings
 from tenure.algorithms.raft.messages import Canvass, Leadership, RequestVote
 from tenure.core.events import NodeId, PeerLost
@@ -14,7 +12,7 @@ from tenure.simulator.network import MS
 from tenure.simulator.news import News
 from tenure.simulator.node import Node
 from tests.algorithms.raft import test_deaths
-from tests.algorithms.raft.mutants import Caught, Mutant, found
+from tests.algorithms.raft.mutants import Caught, Mutant, report
 
 bury = Raft._bury
 
@@ -107,14 +105,5 @@ CAUGHT = (
 )
 
 
-def main() -> None:
-    """Print the seed of each, or of those that are named."""
-    for mutant in MUTANTS:
-        if not sys.argv[1:] or mutant.name in sys.argv[1:]:
-            again = found(mutant)
-            sys.stdout.write(f"{mutant.name} {mutant.checker} {'none' if again is None else again.seed}\n")
-            sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    report(MUTANTS)

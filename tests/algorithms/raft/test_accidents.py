@@ -15,12 +15,12 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-from tenure.algorithms.raft import Raft, Role, Settings
+from tenure.algorithms.raft import Raft, Settings
 from tenure.algorithms.raft.log import Log
 from tenure.algorithms.raft.messages import Canvass, InstallSnapshot, TimeoutNow
 from tenure.durations import NEVER_NS
 from tenure.simulator import simulate
-from tenure.simulator.clients import settings
+from tenure.simulator.founding import founded
 from tenure.simulator.run import Run
 from tenure.simulator.scenario import read
 from tests.algorithms.raft import mutants
@@ -43,18 +43,6 @@ class Dropped(NamedTuple):
     owner: type
     instead: dict[str, Any]
     pre_vote: bool = True
-
-
-def count_entries_of_earlier_terms(self: Raft, now_ns: int) -> None:
-    """C4: whatever a majority has is committed."""
-    if self.role is Role.LEADING:
-        matches = {peer: progress.match for peer, progress in self.peers.items()}
-        matches[self.me] = self.log.durable_index
-        index = self.quorum.reached(matches)
-        if index is not None and index > self.commit:
-            self._commit_to(index, now_ns)
-            for peer, progress in self.peers.items():
-                self._send_entries(peer, progress, now_ns)
 
 
 def forget_its_vote(self: Raft, now_ns: int) -> None:
@@ -152,7 +140,12 @@ DROPPED = (
     Dropped("leader-removes-itself", EXPECTED, Raft, {"_step_down": lead_on_without_a_vote}),
     Dropped("stalled-disk", EXPECTED, Raft, {"_disk_due_ns": never}),
     Dropped("old-snapshot", frozenset({"monotonic"}), Raft, {"_install_snapshot": take_any_snapshot}),
-    Dropped("figure-8", frozenset({"leader-completeness"}), Raft, {"_advance_commit": count_entries_of_earlier_terms}),
+    Dropped(
+        "figure-8",
+        frozenset({"leader-completeness"}),
+        Raft,
+        {"_advance_commit": mutants.commit_entries_of_earlier_terms},
+    ),
     Dropped("vote-kept", frozenset({"election-safety", "one-per-term"}), Raft, {"_lose_patience": forget_its_vote}),
     Dropped("restarted-voter", frozenset({"one-lease"}), Raft, {"_recall_promises": nothing}),
     Dropped("drift-at-the-bound", frozenset({"one-at-a-time"}), Settings, {"usable_ns": mutants.trust_all_clocks}),
@@ -164,7 +157,8 @@ def run(dropped: Dropped, *, drops: bool) -> Run:
     scenario = read(SCRIPTS / f"raft-{dropped.script}.txt")
     assert scenario.nodes is not None
     assert scenario.seed is not None
-    chosen = settings(scenario.seed, scenario.nodes)
+    _, chosen = founded(Raft, None, scenario.seed, scenario.nodes, ())
+    assert isinstance(chosen, Settings)
     if not drops:
         return simulate(scenario=scenario, settings=chosen, trace=False)
     with ExitStack() as stack:

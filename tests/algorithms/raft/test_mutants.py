@@ -1,5 +1,5 @@
-"""Each rule of Raft, taken away: a named checker sees it in a recorded run that is clean with the rule, or a named
-test fails that passes with it.
+"""Each rule of Raft, and of a leader's certain death, taken away: a named checker sees it in a recorded run that is
+clean with the rule, or a named test fails that passes with it.
 """
 
 from __future__ import annotations
@@ -7,7 +7,11 @@ from __future__ import annotations
 import pytest
 
 from tenure.simulator import simulate
-from tests.algorithms.raft.mutants import CAUGHT, MUTANTS, Caught, Mutant, applied
+from tests.algorithms.raft import mutants, mutants_deaths
+from tests.algorithms.raft.mutants import Caught, Mutant, applied
+
+MUTANTS = (*mutants.MUTANTS, *mutants_deaths.MUTANTS)
+CAUGHT = (*mutants.CAUGHT, *mutants_deaths.CAUGHT)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -28,7 +32,7 @@ def test_a_test_fails_when_the_rule_is_gone(mutant: Caught) -> None:
         mutant.test()
 
 
-@pytest.mark.parametrize("mutant", [*MUTANTS, *CAUGHT], ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", [*mutants.MUTANTS, *mutants.CAUGHT], ids=lambda mutant: mutant.name)
 def test_where_nothing_goes_wrong_nobody_misses_the_rule(mutant: Mutant | Caught) -> None:
     """A leader is elected and clients are served: only a checker of rules, or a fault, can tell."""
     with applied(mutant):

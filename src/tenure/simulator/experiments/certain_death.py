@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tenure.algorithms.raft import Settings
 from tenure.core.events import NodeId
-from tenure.simulator.experiments.fail_over import FailOver, Gap
+from tenure.simulator.experiments.fail_over import WRITE_NS, WRITE_TAIL_NS, FailOver, Gap
 from tenure.simulator.experiments.lines import Case, Experiment, at_percent, times_ms
 from tenure.simulator.network import MS
 
@@ -20,18 +20,16 @@ PLACES: dict[str, tuple[tuple[NodeId, ...], ...]] = {
 
 
 def _case(name: str) -> Case:
-    hosts = PLACES[name]
-    named = {node: f"host {number}" for number, host in enumerate(hosts, start=1) for node in host}
     return Case(
         name=name,
         trials=300,
         fail_over=FailOver(
-            settings=Settings(voters=(1, 2, 3, 4, 5), hosts=named),
+            settings=Settings(),
             least_ns=MS // 2,
             most_ns=2 * MS,
-            write_ns=MS + MS // 5,
-            write_tail_ns=2 * MS + 4 * MS // 5,
-            hosts=hosts,
+            write_ns=WRITE_NS,
+            write_tail_ns=WRITE_TAIL_NS,
+            hosts=PLACES[name],
             until_acts=True,
         ),
     )
@@ -39,10 +37,8 @@ def _case(name: str) -> Case:
 
 def _measure(gaps: Sequence[Gap]) -> dict[str, float | None]:
     """Milliseconds from the crash."""
-    acts = sorted(gap.acts_ns / MS for gap in gaps if gap.acts_ns is not None)
-    in_turn: list[float | None] = [*acts, *[None] * (len(gaps) - len(acts))]
-    without = times_ms(gaps)
-    values = (at_percent(without, 50), at_percent(without, 99), at_percent(in_turn, 50), at_percent(in_turn, 99))
+    without, until_acts = times_ms(gap.gap_ns for gap in gaps), times_ms(gap.acts_ns for gap in gaps)
+    values = (at_percent(in_turn, percent) for in_turn in (without, until_acts) for percent in (50, 99))
     return dict(zip(STATISTICS, values, strict=True))
 
 

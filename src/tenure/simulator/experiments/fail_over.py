@@ -21,6 +21,7 @@ from tenure.core.events import Demand, Event, NodeId
 from tenure.durations import NS_PER_S
 from tenure.simulator import faults
 from tenure.simulator.disk import Disk
+from tenure.simulator.founding import founded
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.network import MS, Weather
 from tenure.simulator.news import News
@@ -28,6 +29,8 @@ from tenure.simulator.surroundings import Surroundings
 from tenure.simulator.words import by_kind
 from tenure.simulator.world import World
 
+WRITE_NS, WRITE_TAIL_NS = MS + MS // 5, 2 * MS + 4 * MS // 5
+"""Of a durable write, as `figure_16` was calibrated: the least, and the mean of what comes on top."""
 LIMIT_BEGINNING = 1_000
 """Time-outs within which a group must have its first leader; one needs two or three."""
 
@@ -57,7 +60,7 @@ class FailOver(msgspec.Struct, frozen=True, kw_only=True):
     weathers: tuple[tuple[int, Weather], ...] = ()
     """How links are in that time, from these instants of it on, in their order, and afterwards."""
     hosts: tuple[tuple[NodeId, ...], ...] = ()
-    """Who runs with whom, as in `Surroundings`; the settings must say the same."""
+    """Who runs with whom, as in `Surroundings`."""
     until_acts: bool = False
     """Whether to wait until the next leader opens its tenure."""
     beside: Settings | None = None
@@ -99,9 +102,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """What came of the same trial with other settings."""
 
 
-def settings(
-    least_ms: int, most_ms: int, *, pre_vote: bool = False, heartbeat_ms: int | None = None, nodes: int = 5
-) -> Settings:
+def settings(least_ms: int, most_ms: int, *, pre_vote: bool = False, heartbeat_ms: int | None = None) -> Settings:
     """Those with which the Raft that ships elects as the paper's does: time-outs uniform from the least to the most.
 
     No pre-vote, which the paper does not have. A promise as long as the shortest time-out, the longest there is: a
@@ -109,7 +110,6 @@ def settings(
     last so long that none runs out.
     """
     return Settings(
-        voters=tuple(range(1, nodes + 1)),
         election_ns=least_ms * MS,
         spread_ns=(most_ms - least_ms) * MS,
         heartbeat_ns=least_ms * MS // 2 if heartbeat_ms is None else heartbeat_ms * MS,
@@ -195,14 +195,15 @@ def run(what: FailOver, seed: int) -> Gap:
 
 def _one(what: FailOver, seed: int) -> Gap:
     assert not (what.also_down and what.steady_ns), "the leader might be one of those that are down"
-    nodes = range(1, what.nodes + 1)
+    nodes = tuple(range(1, what.nodes + 1))
+    kind, settings = founded(Hasty if what.asks_while_writing else Raft, what.settings, seed, nodes, what.hosts)
     chance = Random(f"{seed}/crash")
     watch = _Watch(leader=0)
     world = watch.world = World(
-        Hasty if what.asks_while_writing else Raft,
+        kind,
         nodes,
         seed=seed,
-        settings=what.settings,
+        settings=settings,
         surroundings=Surroundings(
             least_ns=what.least_ns, most_ns=what.most_ns, disk_least_ns=0, disk_most_ns=0, hosts=what.hosts
         ),

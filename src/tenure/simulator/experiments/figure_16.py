@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tenure.durations import NS_PER_S
-from tenure.simulator.experiments.fail_over import FailOver, Gap, settings
+from tenure.simulator.experiments.fail_over import WRITE_NS, WRITE_TAIL_NS, FailOver, Gap, settings
 from tenure.simulator.experiments.lines import MOST_TRIALS, Case, Experiment, at_percent, mean_ms, times_ms
 from tenure.simulator.network import MS
 
@@ -42,8 +42,8 @@ def _case(least_ms: int, most_ms: int, variant: str) -> Case:
             settings=settings(least_ms, most_ms),
             least_ns=MS + MS // 4,
             most_ns=3 * MS + 3 * MS // 4,
-            write_ns=MS + MS // 5,
-            write_tail_ns=2 * MS + 4 * MS // 5,
+            write_ns=WRITE_NS,
+            write_tail_ns=WRITE_TAIL_NS,
             unequal=True,
             asks_while_writing=variant == AS_CALIBRATED,
             limit_ns=LIMIT_NS,
@@ -53,8 +53,9 @@ def _case(least_ms: int, most_ms: int, variant: str) -> Case:
 
 
 def _measure(gaps: Sequence[Gap]) -> dict[str, float | None]:
-    in_turn = times_ms(gaps)
-    values = (*(at_percent(in_turn, percent) for percent in (50, 90, 99, 100)), mean_ms(gaps))
+    times_ns = [gap.gap_ns for gap in gaps]
+    in_turn = times_ms(times_ns)
+    values = (*(at_percent(in_turn, percent) for percent in (50, 90, 99, 100)), mean_ms(times_ns))
     return dict(zip(STATISTICS, values, strict=True))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from math import ceil
 from typing import NamedTuple
@@ -140,7 +140,7 @@ def _gathered(
 
 
 def _line(experiment: Experiment, case: Case, gaps: Sequence[Gap]) -> Line:
-    in_turn = times_ms(gaps)
+    in_turn = times_ms(gap.gap_ns for gap in gaps)
     return Line(
         case=case.name,
         variant=case.variant,
@@ -154,10 +154,11 @@ def _line(experiment: Experiment, case: Case, gaps: Sequence[Gap]) -> Line:
     )
 
 
-def times_ms(gaps: Sequence[Gap]) -> list[float | None]:
-    """The times without a leader, in milliseconds, the longest last; None are those that were given up."""
-    known = sorted(gap.gap_ns / MS for gap in gaps if gap.gap_ns is not None)
-    return [*known, *[None] * (len(gaps) - len(known))]
+def times_ms(times_ns: Iterable[int | None]) -> list[float | None]:
+    """In milliseconds, the longest last; None are those of trials that were given up."""
+    some = list(times_ns)
+    known = sorted(time_ns / MS for time_ns in some if time_ns is not None)
+    return [*known, *[None] * (len(some) - len(known))]
 
 
 def at_percent(in_turn: Sequence[float | None], percent: int) -> float | None:
@@ -165,7 +166,8 @@ def at_percent(in_turn: Sequence[float | None], percent: int) -> float | None:
     return in_turn[ceil(len(in_turn) * percent / 100) - 1]
 
 
-def mean_ms(gaps: Sequence[Gap]) -> float | None:
-    """Of the times without a leader; None where a trial was given up."""
-    known = [time_ms for time_ms in times_ms(gaps) if time_ms is not None]
-    return sum(known) / len(known) if len(known) == len(gaps) else None
+def mean_ms(times_ns: Iterable[int | None]) -> float | None:
+    """In milliseconds; None where a trial was given up."""
+    in_turn = times_ms(times_ns)
+    known = [time_ms for time_ms in in_turn if time_ms is not None]
+    return sum(known) / len(known) if len(known) == len(in_turn) else None

@@ -23,7 +23,7 @@ def _case(nodes: int, *, pre_vote: bool) -> Case:
         x=nodes,
         trials=20,
         fail_over=FailOver(
-            settings=settings(10_000, 100_000, pre_vote=pre_vote, heartbeat_ms=1_000, nodes=nodes),
+            settings=settings(10_000, 100_000, pre_vote=pre_vote, heartbeat_ms=1_000),
             nodes=nodes,
             least_ns=LATENCY_NS,
             most_ns=LATENCY_NS,

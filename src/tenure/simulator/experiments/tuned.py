@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from tenure.algorithms.raft import Settings
 from tenure.algorithms.raft.tuning import Tuning
 from tenure.durations import NS_PER_S
-from tenure.simulator.experiments.fail_over import FailOver, Gap
+from tenure.simulator.experiments.fail_over import WRITE_NS, WRITE_TAIL_NS, FailOver, Gap
 from tenure.simulator.experiments.lines import Case, Experiment, mean_ms
 from tenure.simulator.network import MS, Weather
 
@@ -55,21 +55,14 @@ def _case(name: str, variant: str) -> Case:
             beside=configured if variant == TUNED else None,
             least_ns=WEATHERS[name][0][1].least_ns,
             most_ns=WEATHERS[name][0][1].most_ns,
-            write_ns=MS + MS // 5,
-            write_tail_ns=2 * MS + 4 * MS // 5,
+            write_ns=WRITE_NS,
+            write_tail_ns=WRITE_TAIL_NS,
             steady_ns=STEADY_S * NS_PER_S,
             weathers=WEATHERS[name],
             until_acts=True,
         ),
         published=PUBLISHED if (name, variant) == ("100 ms", TUNED) else {},
     )
-
-
-def _mean_ms(values: Iterable[int | None]) -> float | None:
-    """Of nanoseconds; None where one is."""
-    some = list(values)
-    known = [value / MS for value in some if value is not None]
-    return sum(known) / len(known) if len(known) == len(some) else None
 
 
 def _less(one: float | None, other: float | None) -> float | None:
@@ -79,19 +72,19 @@ def _less(one: float | None, other: float | None) -> float | None:
 def _measure(gaps: Sequence[Gap]) -> dict[str, float | None]:
     """Means; how much less than configured is known of those that were compared."""
     minutes = sum(gap.steady.lasted_ns for gap in gaps) / (60 * NS_PER_S)
-    detection_ms, service_ms = _mean_ms(gap.first_ns for gap in gaps), mean_ms(gaps)
+    detection_ms, service_ms = mean_ms(gap.first_ns for gap in gaps), mean_ms(gap.gap_ns for gap in gaps)
     found = {
         DETECTION: detection_ms,
         SERVICE: service_ms,
-        ACTS: _mean_ms(gap.acts_ns for gap in gaps),
+        ACTS: mean_ms(gap.acts_ns for gap in gaps),
         TIME_OUTS: sum(gap.steady.time_outs for gap in gaps) / minutes,
         ELECTIONS: sum(gap.steady.elections for gap in gaps) / minutes,
         BEATS: sum(gap.steady.beats for gap in gaps) / minutes / 60,
     }
     others = [gap.beside for gap in gaps if gap.beside is not None]
     if others:
-        found[LESS_DETECTION] = _less(detection_ms, _mean_ms(gap.first_ns for gap in others))
-        found[LESS_SERVICE] = _less(service_ms, mean_ms(others))
+        found[LESS_DETECTION] = _less(detection_ms, mean_ms(gap.first_ns for gap in others))
+        found[LESS_SERVICE] = _less(service_ms, mean_ms(gap.gap_ns for gap in others))
     return found
 
 

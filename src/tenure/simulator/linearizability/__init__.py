@@ -12,6 +12,7 @@ locality each key is judged by itself.
 verdict   what is found
 check     all keys, inside limits of time and memory
 part      the operations of one key, numbered for the search
+levels    what can be known of them before that, answer by answer
 search    the search of Wing and Gong with Lowe's cache
 shortest  the shortest part that fails
 histories a history from a file, our own or Jepsen's
