@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from tenure.algorithms.raft import Settings
 from tenure.algorithms.raft.configuration import Configuration
@@ -33,9 +38,10 @@ from tenure.algorithms.raft.messages import (
     ReadIndex,
     Refused,
     Snapshot,
+    Unknown,
     Vote,
 )
-from tenure.core.events import Joined, Left, Received, Woke
+from tenure.core.events import Joined, Left, Received, Request, Woke
 from tenure.durations import NEVER_NS
 from tenure.machines import kv
 from tests.algorithms.raft.group import Group
@@ -300,6 +306,34 @@ def test_what_is_asked_together_with_a_change_of_voters_stands_before_it() -> No
     assert [[type(entry) for entry in log] for log in logs] == [
         [NoOp, Opening, Opening, Configured, Configured, Configured]
     ]
+
+
+@given(st.lists(st.lists(st.sampled_from(["open", "write", "read", "change"]), max_size=6), max_size=6))
+@hypothesis_settings(max_examples=60, deadline=None, database=None)
+def test_whatever_is_asked_together_is_answered_once_and_stands_in_one_log(batches: list[list[str]]) -> None:
+    """Changes of voters among it, whose newcomers get an entry of their own."""
+    group = Group(5, settings())
+    leader = group.elect(1)
+    for node in group.nodes:
+        group.give(node, Joined(4))
+        group.give(node, Joined(5))
+    numbers, voters = itertools.count(1), itertools.cycle([(1, 2, 3, 4), (1, 4, 5), (1, 2, 3)])
+    client = opened(group, number=next(numbers))
+    for kinds in batches:
+        made: dict[str, Callable[[int], Request]] = {
+            "open": OpenSession,
+            "write": lambda number: Execute(number, client, number, kv.encode(kv.Put("k", b"x"))),
+            "read": lambda number: Read(number, GET),
+            "change": lambda number: ChangeVoters(number, next(voters)),
+        }
+        group.ask(1, *(made[kind](next(numbers)) for kind in kinds))
+        group.pass_ms(50)
+    group.pass_ms(1_000)
+
+    assert set(group.answers) == set(range(1, next(numbers)))
+    assert not {type(answer) for answer in group.answers.values()} & {NotLeader, Unknown}
+    log = leader.log.slice(1, leader.commit)
+    assert {node.log.slice(1, node.log.last_index) for node in group.nodes.values()} == {log}
 
 
 def test_who_leaves_answers_the_reads_that_wait() -> None:

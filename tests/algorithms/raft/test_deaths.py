@@ -7,7 +7,15 @@ from __future__ import annotations
 import pytest
 
 from tenure.algorithms.raft import Role, Settings
-from tenure.algorithms.raft.messages import AppendEntries, Canvass, Leadership, RequestVote, Vote
+from tenure.algorithms.raft.messages import (
+    AppendEntries,
+    Canvass,
+    InstallSnapshot,
+    Leadership,
+    OpenSession,
+    RequestVote,
+    Vote,
+)
 from tenure.core.effects import Authorised
 from tenure.core.events import Event, PeerLost, Received, Woke
 from tests.algorithms.raft.group import MS, Group
@@ -181,6 +189,24 @@ def test_last_words_of_the_dead_bind_nobody_again() -> None:
     words = AppendEntries(term, log.last_index, log.last_term, voter.commit, group.now_ns, 0)
     group.give(4, Received(1, words))
     assert (voter.leader, voter.promised_until_ns) == (None, group.now_ns)
+
+
+def test_the_last_piece_of_a_snapshot_of_the_dead_is_not_taken() -> None:
+    """Neither the commit index nor the machine goes on: what is applied next would be applied to what came after it."""
+    group = led_by_1(APART)
+    leader, voter = group.nodes[1], group.nodes[4]
+    group.isolate(4)
+    group.ask(1, OpenSession(1))
+    index, data = leader.commit, leader.sessions.snapshot()
+    group.crash(1)
+    tell(group, 4)
+    commit, before = voter.commit, voter.sessions.snapshot()
+    assert (commit < index, before != data) == (True, True)
+
+    term = leader.term
+    group.give(4, Received(1, InstallSnapshot(term, index, term, leader.configuration, 0, data, True, group.now_ns, 0)))
+
+    assert (voter.commit, voter.sessions.snapshot()) == (commit, before)
 
 
 def test_a_restarted_voter_does_not_know_to_whom_it_promised() -> None:

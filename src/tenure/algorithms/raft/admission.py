@@ -35,7 +35,8 @@ class Admission(Requests):
             case Reconfigure(voters=voters):
                 self._refuse_voters(voters)
             case Received(sender=sender, message=AppendEntries() | InstallSnapshot() as message):
-                if message.term >= self.term and (why := self._why_no_leader_of_it(sender, message)) is not None:
+                is_heeded = message.term >= self.term and not self._comes_from_the_dead(sender, message.term)
+                if is_heeded and (why := self._why_no_leader_of_it(sender, message)) is not None:
                     raise UnexpectedMessage(sender, message, why)
             case Received(sender=sender, message=Matched() | Mismatched() | Installing() as answer):
                 is_for_it = self.role is Role.LEADING and answer.term == self.term
@@ -72,7 +73,7 @@ class Admission(Requests):
         return None
 
     def _why_no_snapshot(self, message: InstallSnapshot) -> str | None:
-        """A last piece is restored here and now: nothing else tells whether it can be."""
+        """A last piece is restored here and now: nothing else tells whether it can be. So who comes here takes it."""
         if message.index < 1 or not 1 <= message.snapshot_term <= message.term:
             return "a snapshot of no entry that can be"
         if not message.configuration.voters:
