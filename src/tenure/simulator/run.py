@@ -112,9 +112,12 @@ class Run:
         return self.measures.became_leader == 0
 
     def digest(self) -> str:
-        """Of the whole trace, in hexadecimal. Raises ConfigurationError where none was kept."""
-        sha = hashlib.sha256()
-        for line in trace.lines(self._kept()):
+        """Of the whole trace but for the words that run it again, in hexadecimal. Raises ConfigurationError where none
+        was kept.
+        """
+        sha, kept = hashlib.sha256(), self._kept()
+        head = msgspec.structs.replace(kept.head, again="")
+        for line in trace.lines(msgspec.structs.replace(kept, head=head)):
             sha.update(line)
         return sha.hexdigest()
 
