@@ -49,6 +49,16 @@ def tuned_group() -> Group:
     return group
 
 
+def just_tuned_group() -> Group:
+    """Node 1 leads, and node 2 has begun to promise less this very instant."""
+    group = Group(3, THREE)
+    group.elect(1)
+    while not any(message.tuned for message in group.said(Matched, 2)):
+        group.pass_ms(10)
+        assert group.now_ns < 5 * NS_PER_S
+    return group
+
+
 # What is measured
 
 
@@ -202,11 +212,8 @@ def test_each_time_out_doubles_the_next_up_to_the_configured_one() -> None:
 
 def test_a_promise_that_was_given_is_kept_whatever_is_promised_next() -> None:
     """A voter that has just begun to promise 80 ms refuses for the rest of the 800 that it promised before."""
-    group = Group(3, THREE)
-    leader = group.elect(1)
-    while not any(message.tuned for message in group.said(Matched, 2)):
-        group.pass_ms(10)
-        assert group.now_ns < 5 * NS_PER_S
+    group = just_tuned_group()
+    leader = group.nodes[1]
     voter, begun_ns = group.nodes[2], group.now_ns
     group.isolate(1)
     assert voter._timing.promise_ns == 80 * MS
@@ -219,11 +226,8 @@ def test_a_promise_that_was_given_is_kept_whatever_is_promised_next() -> None:
 
 def test_a_candidate_waits_for_its_own_promise() -> None:
     """It would vote for itself: with time-outs of 100 ms, nobody loses patience within the 800 promised before."""
-    group = Group(3, THREE)
-    leader = group.elect(1)
-    while not any(message.tuned for message in group.said(Matched, 2)):
-        group.pass_ms(10)
-        assert group.now_ns < 5 * NS_PER_S
+    group = just_tuned_group()
+    leader = group.nodes[1]
     voter = group.nodes[2]
     group.isolate(1)
 
