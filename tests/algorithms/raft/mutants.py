@@ -372,7 +372,7 @@ MUTANTS = (
     Mutant(Sessions, "execute", apply_every_retry, LINEAR, 2, ("latency", "loss", "crash")),
     Mutant(Sessions, "snapshot", leave_sessions_out_of_snapshots, MACHINE, 2, ("blink", "crash")),
     Mutant(Raft, "may_read", read_without_asking, LEASE, 4, CUTS),
-    Mutant(Configuration, "quorum", count_new_voters_alone, MACHINE, 71, ("newcomer",)),
+    Mutant(Configuration, "quorum", count_new_voters_alone, MACHINE, 119, ("newcomer",)),
 )
 
 

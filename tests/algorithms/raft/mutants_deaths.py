@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from tenure.algorithms.raft import Raft, Settings
 from tenure.algorithms.raft.messages import Canvass, Leadership, RequestVote
-from tenure.core.events import NodeId, PeerLost
+from tenure.core.events import Demand, Event, NodeId, PeerLost
 from tenure.simulator import Surroundings
 from tenure.simulator.network import MS
 from tenure.simulator.news import News
@@ -14,7 +16,7 @@ from tenure.simulator.node import Node
 from tests.algorithms.raft import test_deaths
 from tests.algorithms.raft.mutants import Caught, Mutant, report
 
-bury = Raft._bury
+bury, refuse, step_down = Raft._bury, Raft._refuse, Raft._step_down
 
 
 def believe_anybody(self: Raft, candidate: NodeId, asked: Canvass | RequestVote, now_ns: int) -> None:
@@ -75,6 +77,25 @@ def all_at_once(self: Raft) -> int:
     return 0
 
 
+def restore_what_the_dead_sent(self: Raft, event: Event | Demand, now_ns: int) -> None:
+    """The gate looks at a dead leader's last piece of a snapshot, and so restores it, though it is dropped then."""
+    with patch.object(type(self), "_comes_from_the_dead", heed_last_words):
+        refuse(self, event, now_ns)
+
+
+def bury_ones_own_tenure(self: Raft, why: str, now_ns: int) -> None:
+    """Who has led takes what is left of its tenure for that of the leader before."""
+    before_ns = self._before_ns
+    step_down(self, why, now_ns)
+    self._before_ns = before_ns
+
+
+def change_while_others_may_act(self: Raft, now_ns: int) -> bool:
+    """New voters may decide alone while a tenure lasts of which none of them has heard."""
+    del self, now_ns
+    return False
+
+
 LEASE, ONE = "one-lease", "one-at-a-time"
 LONG = Settings(tenure_ns=8_000 * MS)
 TOGETHER = ((1, 2, 3, 4, 5),)
@@ -101,6 +122,24 @@ CAUGHT = (
     ),
     Caught(Raft, "_bury", pass_rumours_on, test_deaths.test_what_is_believed_is_not_passed_on),
     Caught(Raft, "_comes_from_the_dead", heed_last_words, test_deaths.test_last_words_of_the_dead_bind_nobody_again),
+    Caught(
+        Raft,
+        "_refuse",
+        restore_what_the_dead_sent,
+        test_deaths.test_the_last_piece_of_a_snapshot_of_the_dead_is_not_taken,
+    ),
+    Caught(
+        Raft,
+        "_step_down",
+        bury_ones_own_tenure,
+        test_deaths.test_the_death_of_an_earlier_leader_does_not_end_ones_own_tenure,
+    ),
+    Caught(
+        Raft,
+        "_may_others_act",
+        change_while_others_may_act,
+        test_deaths.test_new_voters_wait_for_a_tenure_that_only_the_old_ones_know_of,
+    ),
     Caught(Raft, "_rank", all_at_once, test_deaths.test_they_go_by_rank),
 )
 

@@ -74,6 +74,12 @@ def lead_on_without_a_tenure(self: Raft, now_ns: int) -> None:
         self._end_tenure("its deadline has passed")
 
 
+def nobody_acts(self: Raft, now_ns: int) -> bool:
+    """A leader's change of voters minds no tenure before its own, which would keep it waiting as well."""
+    del self, now_ns
+    return False
+
+
 def change_at_once(self: Raft, voters: tuple[int, ...]) -> str | None:
     """C12: nothing stands against any change."""
     del self, voters
@@ -135,7 +141,9 @@ DROPPED = (
         Raft,
         {"term_committed": property(mutants.read_before_the_first_commit)},
     ),
-    Dropped("change-before-own-commit", EXPECTED, Raft, {"_why_not_change": change_at_once}),
+    Dropped(
+        "change-before-own-commit", EXPECTED, Raft, {"_why_not_change": change_at_once, "_may_others_act": nobody_acts}
+    ),
     Dropped("joint-recovered", EXPECTED, Raft, {"_change_on": mutants.leave_joint_before_it_is_committed}),
     Dropped("leader-removes-itself", EXPECTED, Raft, {"_step_down": lead_on_without_a_vote}),
     Dropped("stalled-disk", EXPECTED, Raft, {"_disk_due_ns": never}),

@@ -251,6 +251,46 @@ def test_a_follower_that_is_far_behind_gets_a_snapshot_in_pieces() -> None:
     assert group.nodes[3].sessions.snapshot() == group.nodes[1].sessions.snapshot()
 
 
+def test_a_snapshot_that_the_log_has_outrun_is_followed_by_a_newer_one() -> None:
+    """While it was under way the entries behind it went into a newer snapshot."""
+    group = Group(3, settings(snapshot_every=20, keep_tail=2, piece_bytes=10))
+    leader = group.elect(1)
+    client = opened(group)
+    group.isolate(3)
+    for number in range(1, 50):
+        put(group, client, number, b"x", 100 + number)
+    group.cut = {(3, 1)}
+    group.pass_ms(150)
+    for number in range(50, 100):
+        put(group, client, number, b"y", 100 + number)
+    under_way = leader.peers[3].snapshot
+    assert under_way is not None
+    assert group.nodes[3].commit < under_way.index < leader.log.base_index
+
+    group.cut.clear()
+    group.pass_ms(500)
+
+    assert group.nodes[3].commit == leader.commit
+    assert group.nodes[3].sessions.snapshot() == leader.sessions.snapshot()
+
+
+def test_new_voters_have_a_time_out_in_which_to_be_heard() -> None:
+    """One of them was silent for longer; the leader does not step down for that in the moment in which it counts."""
+    group = Group(3)
+    leader = group.elect(1)
+    group.cut = {(3, 1)}
+    group.pass_ms(1_500)
+
+    group.ask(1, ChangeVoters(7, (1, 3)))
+    assert leader.wake_ns > group.now_ns
+    group.pass_ms(500)
+    group.cut.clear()
+    group.pass_ms(500)
+
+    assert isinstance(group.answers[7], Changed)
+    assert leader.term == 1
+
+
 def test_C11_a_snapshot_that_says_less_than_is_known_is_ignored() -> None:
     """It is answered with what is known."""
     group = Group(3)

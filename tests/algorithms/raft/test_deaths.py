@@ -10,10 +10,14 @@ from tenure.algorithms.raft import Role, Settings
 from tenure.algorithms.raft.messages import (
     AppendEntries,
     Canvass,
+    Changed,
+    ChangeVoters,
     InstallSnapshot,
     Leadership,
     OpenSession,
+    Refused,
     RequestVote,
+    StaleTerm,
     Vote,
 )
 from tenure.core.effects import Authorised
@@ -207,6 +211,63 @@ def test_the_last_piece_of_a_snapshot_of_the_dead_is_not_taken() -> None:
     group.give(4, Received(1, InstallSnapshot(term, index, term, leader.configuration, 0, data, True, group.now_ns, 0)))
 
     assert (voter.commit, voter.sessions.snapshot()) == (commit, before)
+
+
+def test_the_death_of_an_earlier_leader_does_not_end_ones_own_tenure() -> None:
+    """Node 2 leads while node 1 lives, and loses its term; then node 1 dies. Its own work may go on until its deadline,
+    whoever of its host says that node 1 is dead.
+    """
+    group = led_by_1(TOGETHER)
+    group.isolate(1)
+    group.elect(2)
+    group.pass_ms(3_000)
+    deadline_ns, first = group.told(Authorised, 2)[-1].deadline_ns, Leadership(1, group.nodes[1].term)
+    term = group.nodes[2].term + 3
+    group.give(2, Received(3, StaleTerm(term)))
+    group.crash(1)
+
+    tell(group, 2)
+    group.give(2, Received(3, RequestVote(term + 1, 99, 99, dead=first)))
+
+    assert group.said(Vote, 2)[-1] == Vote(term + 1, granted=True, left_ns=deadline_ns - group.now_ns)
+
+
+def test_new_voters_wait_for_a_tenure_that_only_the_old_ones_know_of() -> None:
+    """Node 1 holds and is cut off, node 2 is elected, waits for that, and is asked for other voters. If it handed over
+    to them and died, none of them would have heard of node 1's tenure: so it lets them vote only when that is over.
+    """
+    group = Group(5, Settings(voters=(1, 2, 3), hosts=dict.fromkeys(FIVE, "a")))
+    group.elect(1)
+    group.pass_ms(3_000)
+    until_ns = max(authorised.deadline_ns for authorised in group.told(Authorised, 1))
+    group.isolate(1)
+    group.elect(2)
+    group.ask(2, ChangeVoters(7, (2, 4, 5)))
+    while 7 not in group.answers and group.now_ns < until_ns + 5_000 * MS:
+        group.pass_ms(1)
+    assert isinstance(group.answers[7], Changed)
+    assert group.now_ns >= until_ns
+
+    group.crash(2)
+    tell(group, 4, 5, of=2)
+    group.pass_ms(2 * STAGGER_MS)
+    assert group.role(4) is Role.LEADING
+
+
+def test_a_change_whose_time_is_up_while_it_waits_for_a_tenure_is_not_woken_for() -> None:
+    """Else it would be due again and again at one instant."""
+    group = Group(4, Settings(voters=(1, 2, 3), catch_up_ns=10 * MS))
+    group.elect(1)
+    group.pass_ms(3_000)
+    group.isolate(1)
+    leader = group.elect(2)
+    group.isolate(4)
+    group.ask(2, ChangeVoters(7, (2, 3, 4)))
+    group.pass_ms(20)
+    assert 7 not in group.answers
+    assert leader.wake_ns > group.now_ns
+    group.pass_ms(3_000)
+    assert isinstance(group.answers[7], Refused)
 
 
 def test_a_restarted_voter_does_not_know_to_whom_it_promised() -> None:

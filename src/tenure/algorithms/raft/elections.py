@@ -146,7 +146,8 @@ class Elections(Deaths):
         self._election_ns = NEVER_NS
         self.peers = {}
         self.token = self.log.last_index + 1
-        self.opens_ns = self._wait_ns if self._sanctioned_until_ns is None else self._sanctioned_until_ns
+        self.earlier_until_ns = self._wait_ns if self._sanctioned_until_ns is None else self._sanctioned_until_ns
+        self.opens_ns = self.earlier_until_ns
         self.round, self._urge_ns = 0, 0
         self.beat_ns = now_ns
         self._meet_peers(now_ns)
@@ -157,6 +158,7 @@ class Elections(Deaths):
         """Lead no more in this term; its vote in it stays given."""
         if self.deadline_ns is not None:
             self.tenure_until_ns = max(self.tenure_until_ns, self.deadline_ns)  # so long its work may take to stop
+            self._before_ns = max(self._before_ns, self.deadline_ns)  # whoever else of those it followed has died
         self._end_tenure(why)
         self._follow_nobody()
         self._disown()
@@ -176,7 +178,7 @@ class Elections(Deaths):
 
     def _quorum_due_ns(self, now_ns: int) -> int:
         since_ns = self._reached(lambda peer: peer.heard_ns, now_ns)
-        return (now_ns if since_ns is None else since_ns) + self.settings.election_ns
+        return max(now_ns if since_ns is None else since_ns, self._in_force_ns) + self.settings.election_ns
 
     def _disk_stands_still(self, now_ns: int) -> bool:
         return now_ns >= self._disk_due_ns()

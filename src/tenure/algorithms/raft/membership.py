@@ -35,6 +35,8 @@ class Membership(Snapshots):
     """The leader's part; followers take configurations out of their log."""
 
     _change: Change | None = None
+    _in_force_ns = 0
+    """Of a leader: since when its latest configuration is; who is to answer has a time-out for it from then."""
 
     def _why_not_change(self, voters: tuple[NodeId, ...]) -> str | None:
         """What stands against a change now, if anything; it says what would help."""
@@ -63,6 +65,7 @@ class Membership(Snapshots):
             self._append_configuration(now.learning(newcomers), now_ns)
 
     def _append_configuration(self, configuration: Configuration, now_ns: int) -> None:
+        self._in_force_ns = now_ns
         self._put(self.log.last_index + 1, (Configured(self.term, configuration),), now_ns)
         self._greet(now_ns)
         self._send_to_all(now_ns)
@@ -81,9 +84,12 @@ class Membership(Snapshots):
             self._send_after(peer, self.peers[peer], self.log.last_index, now_ns)
 
     def _change_on(self, now_ns: int) -> None:
-        """The next step of a change, if it is time for one."""
+        """The next step of a change, if it is time for one. None is while a tenure before this leader's may last: some
+        voter of every majority knows of that, but newcomers among themselves do not; and who knows no better takes it
+        for over with the death of this leader (`deaths`).
+        """
         change, configuration = self._change, self.configuration
-        if self.log.configuration_index > self.commit:
+        if self.log.configuration_index > self.commit or self._may_others_act(now_ns):
             return
         if configuration.is_joint:
             self._append_configuration(configuration.final(), now_ns)
@@ -126,4 +132,4 @@ class Membership(Snapshots):
         change = self._change
         if change is None or change.is_appended or self.log.configuration_index > self.commit:
             return NEVER_NS
-        return change.until_ns
+        return max(change.until_ns, self.earlier_until_ns)

@@ -103,8 +103,11 @@ class Replication(Applying):
         if progress is None:
             return
         progress.matched(answer.match)
-        if progress.pace is Pace.INSTALLING and progress.match >= self.log.base_index:
+        snapshot = progress.snapshot
+        if snapshot is not None and progress.match >= self.log.base_index:
             progress.probe(progress.match + 1)  # it has got there by itself
+        elif snapshot is not None and progress.match >= snapshot.index:
+            self._begin_install(peer, progress, now_ns)  # what follows it in the log went meanwhile
         self._advance_commit(now_ns)
         self._send_entries(peer, progress, now_ns)
 

@@ -30,11 +30,13 @@ class Tenures(State):
     tenure_until_ns = 0
     """Until then a tenure may last that this voter has heard of."""
     _before_ns = 0
-    """Until then one may last of leaders before the one that it has promised to."""
+    """Until then one may last of others than the one that it has promised to."""
     token = 0
     """Of a leader: the index of its first entry."""
-    opens_ns = NEVER_NS
+    earlier_until_ns = NEVER_NS
     """Of a leader: when all tenures before its own are over."""
+    opens_ns = NEVER_NS
+    """Of a leader: when its own may open; never, once that has ended."""
     deadline_ns: int | None = None
     """Of its tenure, as last told; None while it has none."""
     beat_ns = 0
@@ -63,6 +65,10 @@ class Tenures(State):
         return max(0, self.tenure_until_ns - now_ns)
 
     # The leader
+
+    def _may_others_act(self, now_ns: int) -> bool:
+        """Whether a tenure before this leader's own may still last."""
+        return now_ns < self.earlier_until_ns
 
     def _acknowledged_ns(self) -> int | None:
         """The latest instant so that a majority of every configuration has answered words sent then or later; to itself
