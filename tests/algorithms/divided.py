@@ -126,7 +126,7 @@ def who_restarts_on_the_losing_side_leads_nobody() -> str:
     """Not even itself, though it has heard of no cut."""
     run = divided(KeepMajority.over(Bully), RESTART)
     began = [record.at_ns for record in records(run) if isinstance(record, trace.Began) and record.node == 5]
-    led = [r for r in records(run) if isinstance(r, trace.Became) and r.node == 5 and r.leader and r.at_ns > began[-1]]
+    led = [r for r in records(run) if isinstance(r, trace.Became) and r.node == 5 and r.leader and r.at_ns >= began[-1]]
     return "" if len(began) == 2 and not led else f"{led}"
 
 

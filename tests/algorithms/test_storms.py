@@ -49,7 +49,7 @@ def test_in_flurries_everything_strikes(name: str) -> None:
     runs = [flurry(name, seed) for seed in range(100)]
     struck = sum((run.struck for run in runs), Counter[str]())
     assert min(struck[kind] for kind in ("crash", "restart", "blink", "join", "leave")) >= 20
-    assert sum(run.measures.became_leader > 1 for run in runs) >= 60
+    assert sum(run.measures.became_leader > 1 for run in runs) >= 40
 
 
 def test_bully_is_judged_by_its_own_rule_too() -> None:

@@ -56,7 +56,7 @@ def test_two_leaders_are_seen_where_an_algorithm_has_no_authority(name: str) -> 
 
 def test_what_the_picture_finds_is_what_the_laboratory_measures() -> None:
     """The tracks' gaps are the time without a leader, and without one who may act, that the run reports."""
-    run = simulate("bully+lease", nodes=5, seed=7, until=30)
+    run = simulate("bully+lease", nodes=5, seed=10, until=30)
     found = history(kept(run.trace))
     leaderless, vacant = (
         sum(span.to_ns - span.from_ns for span in track if not span.nodes) for track in (found.leading, found.acting)

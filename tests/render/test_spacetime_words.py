@@ -8,7 +8,7 @@ import pytest
 
 from tenure.render.spacetime import text
 from tenure.render.spacetime.words import Instants, Narrator, clean, duration
-from tenure.trace import Arrived, Dropped, Happened, Record, Trace
+from tenure.trace import Answered, Arrived, Asked, Dropped, Happened, Record, Trace
 from tests.render import runs
 from tests.render.runs import ns
 
@@ -92,7 +92,10 @@ def test_partitions_tenures_and_everything_else_are_told() -> None:
 def test_every_type_of_record_has_its_words() -> None:
     """Also one that a later version adds: then its name and its fields."""
     told = {type(record) for trace in (runs.small(), runs.split()) for record in trace.records}
-    assert told == set(get_args(Record))
+    assert told | {Asked, Answered} == set(get_args(Record))
+    narrator = Narrator([1], Instants(ns(1000)))
+    assert narrator.tell(Asked(at_ns=0, node=1, text="read a")) == "a client asks node 1: read a"
+    assert narrator.tell(Answered(at_ns=0, node=1, text="7")) == "node 1 tells a client: 7"
 
     class Novel(Happened, frozen=True):
         """A record of tomorrow."""

@@ -45,7 +45,7 @@ class Row(NamedTuple):
 CAUGHT = (
     Row("deadline_from_the_arrival", "one-body", 0),
     Row("no_margin", "one-body", 0),
-    Row("older_answer_overrides", "overrun-once", 5),
+    Row("older_answer_overrides", "overrun-once", 57),
     Row("too_little_left_accepted", "told-in-time", 170),
     Row("soft_deadline_skipped", "told-in-time", 2),
     Row("valid_without_the_clock", "one-body", 0),

@@ -145,7 +145,7 @@ def test_what_never_fired_is_said() -> None:
 
 def test_a_run_in_which_nobody_was_elected_is_counted_as_none() -> None:
     """A tenth of a second is too short for an election."""
-    tally = hunt("bully", 5, executor=Reversed(), until=0.1).tally
+    tally = hunt("raft", 5, executor=Reversed(), until=0.1).tally
     assert (tally.runs, tally.void, tally.leaders) == (5, 5, 0)
 
 
