@@ -231,7 +231,7 @@ class Candidacy:
         self._unseen.atexit = False
         try:
             self._standing.thread.start()
-        except BaseException:
+        except BaseException:  # a signal's, at any line
             self._standing.leave()
             raise
         return Candidacy(self._standing)

@@ -141,7 +141,7 @@ async def _hand_over(moving: Moving, grant: Grant) -> int:
     try:
         floor = await shut(moving.new, moving.election, token, moving.old.url, clean=clean)
         await retire(grant, moving.new.url)
-    except BaseException as error:
+    except BaseException as error:  # it goes on, in words where there are some; the grant must not stay behind
         await _give_back(grant)
         if isinstance(error, (BackendError, Gone)):
             raise Stop(code_of(error) or Exit.FAILURE, await _where(moving, error)) from error

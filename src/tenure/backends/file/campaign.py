@@ -110,7 +110,7 @@ async def run(tools: Tools, place: Place, candidate: Candidate, *, once: bool) -
                     eager = await alarm.pause(outcome)
                     step = contest.last if once else partial(contest.turn, eager=eager)
                     outcome = contest.sprung() or await taken(step)
-    except BaseException as error:
+    except BaseException as error:  # it goes on as it is, once what was begun is withdrawn
         if contest.begun or not isinstance(error, BackendUnreachable):  # else its first step was not even queued
             await tools.worker.finish(contest.withdraw, WITHDRAW_S)
         raise

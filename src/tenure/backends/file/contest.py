@@ -111,7 +111,7 @@ class Contest:
         except FileNotFoundError:  # somebody removed the directory while we looked: begin again in a new one
             self.place.create()
             return Wait(front=False, blind=True)
-        except BaseException:
+        except BaseException:  # it goes on as it is; only what was withdrawn meanwhile is given back
             if self._withdrawn:
                 self.withdraw()
             raise
@@ -262,7 +262,7 @@ class Contest:
             if last is not None and tenures.may_still_act(last, self._lock):
                 return Orphaned(last.process)
             return self._ascend(found)
-        except BaseException:
+        except BaseException:  # it goes on as it is; nobody is left who would let go of the lock
             self._close_lock()
             raise
 
@@ -282,7 +282,7 @@ class Contest:
                 self._announce(state)
             self._seen.note(self.place.election, state.token)
             wishes.discard(self.place)
-        except BaseException:
+        except BaseException:  # it goes on as it is; nobody is left who would let go of the lock
             self._close_lock()
             raise
         clean = before == 0 or (last is not None and last.closed and last.clean and last.token == before)

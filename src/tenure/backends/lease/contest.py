@@ -100,7 +100,7 @@ class Contest:
             self._give_back()
             self.place.create()
             return Wait(until_ns=LONG_AGO_NS, patience_s=PATIENCE_S, blind=True)
-        except BaseException:
+        except BaseException:  # it goes on as it is; only what was withdrawn meanwhile is given back
             if self._withdrawn:
                 self.withdraw()
             raise
