@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench hunt docs specs
+.PHONY: help demo test check bench hunt nemesis docs specs
 
 MINIMUM := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 # Each candidate is run, not only looked up: a shim on the PATH may stand for an interpreter that is not selected.
@@ -20,8 +20,9 @@ export PIP_NO_INPUT := 1
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-demo: .venv-demo/installed ## three candidates, two kills, one leader at a time: under a minute
+demo: .venv-demo/installed ## leaders killed and frozen, a lock and a cluster of our own: under a minute and a half
 	@.venv-demo/bin/tenure demo
+	@.venv-demo/bin/tenure demo --cluster --picture .venv-demo/host.html --picture .venv-demo/network.html
 
 test: .venv/installed ## the whole test suite (serial tests after the parallel ones)
 	@$(find_browser)
@@ -43,6 +44,9 @@ bench: .venv/installed ## speed, with peers beside it where they are present
 hunt: .venv/installed ## 10,000 seeds of every algorithm, and 1,000 with heartbeats, on all cores: an hour
 	$(BIN)/tenure hunt --algorithm all --detector told --seeds 10000 $(HUNT_ARGS)
 	$(BIN)/tenure hunt --algorithm all --seeds 1000 $(HUNT_ARGS)
+
+nemesis: .venv/installed ## real processes, disks and links under faults and load for an hour (NEMESIS_ARGS="--for 8h")
+	$(BIN)/python -m tests.nemesis --for 1h $(NEMESIS_ARGS)
 
 specs: .venv/installed ## what TLC says of specs/: minutes, half an hour where much else runs
 	@$(find_java)

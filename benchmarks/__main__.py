@@ -8,7 +8,24 @@ import platform
 import signal
 import sys
 
-from benchmarks import cycles, failover, histories, hunts, leases, messages, raft, standby, startup
+from benchmarks import (
+    cycles,
+    failover,
+    handovers,
+    histories,
+    hunts,
+    idle,
+    leases,
+    member,
+    messages,
+    outages,
+    raft,
+    standby,
+    startup,
+    storage,
+    transports,
+    writes,
+)
 
 BENCHMARKS = {
     "failover": failover.main,
@@ -17,9 +34,16 @@ BENCHMARKS = {
     "startup": startup.main,
     "cycles": cycles.main,
     "messages": messages.main,
+    "member": member.main,
+    "outages": outages.main,
+    "handovers": handovers.main,
+    "writes": writes.main,
+    "idle": idle.main,
     "hunts": hunts.main,
     "histories": histories.main,
     "raft": raft.main,
+    "storage": storage.main,
+    "transports": transports.main,
 }
 
 

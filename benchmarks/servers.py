@@ -69,6 +69,19 @@ def redis() -> Iterator[str]:
 
 
 @contextmanager
+def etcd() -> Iterator[str]:
+    """One etcd at its defaults; yields its endpoint."""
+    if shutil.which("etcd") is None or shutil.which("etcdctl") is None:
+        raise Absent("etcd-server and etcd-client are not both installed")
+    client, peer = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        urls = ["--listen-client-urls", f"http://127.0.0.1:{client}", "--listen-peer-urls", f"http://127.0.0.1:{peer}"]
+        urls += ["--advertise-client-urls", f"http://127.0.0.1:{client}"]
+        with running([*MORTAL, "etcd", "--data-dir", f"{folder}/etcd", *urls], client, folder):
+            yield f"127.0.0.1:{client}"
+
+
+@contextmanager
 def zookeeper() -> Iterator[str]:
     """One ZooKeeper at its defaults; yields host:port."""
     jar = Path("/usr/share/java/zookeeper.jar")

@@ -14,12 +14,12 @@ The layers, each importing only what stands below it (checked by import-linter):
     jobs                  a job on a thread, tenure after tenure
     body, post            what a loss does to a task, and to a thread
     signals, views        ending on a signal; watching
-    options               what an election was made with
+    options | member      what an election was made with | an application as a node of its own group
     keeper | supervise    drives holders on its thread | guards a job's processes
     fencing               refuses a stale leader's acts by their token
-    backends | metrics    who is elected is their word | what happened, in numbers
-    simulator             the laboratory: electors on virtual time, under faults
-    announcer | lag | render  tells what happened | whether loops turn | draws it
+    backends | kinds | metrics  who is elected is their word | what a node is made of | what happened, in numbers
+    runtime | simulator   electors as real processes | the laboratory: electors on virtual time, under faults
+    announcer | lag | render | transports  tells what happened | whether loops turn | draws it | peers
     audit | handle | trace    judges tenures | what user code holds | the record of a run
     algorithms            who should lead: one file, one paper (pure)
     holding | detectors   the law: when to renew, to stop, to let go | who is alive (pure)
@@ -48,15 +48,24 @@ if TYPE_CHECKING:
     from tenure.errors import BackendUnreachable as BackendUnreachable
     from tenure.errors import ConfigurationError as ConfigurationError
     from tenure.errors import LeadershipLost as LeadershipLost
+    from tenure.errors import NodeFailed as NodeFailed
+    from tenure.errors import NodeForked as NodeForked
+    from tenure.errors import NodeRemoved as NodeRemoved
+    from tenure.errors import NodeStopped as NodeStopped
     from tenure.errors import NotAdmitted as NotAdmitted
     from tenure.errors import NotElected as NotElected
+    from tenure.errors import NotServed as NotServed
     from tenure.errors import NotStamped as NotStamped
+    from tenure.errors import OutcomeUnknown as OutcomeUnknown
     from tenure.errors import Reason as Reason
+    from tenure.errors import RequestRefused as RequestRefused
     from tenure.errors import StaleToken as StaleToken
     from tenure.errors import TenureError as TenureError
     from tenure.health.service import Health as Health
     from tenure.health.service import serve_health as serve_health
     from tenure.holding.phases import State as State
+    from tenure.machines.base import Machine as Machine
+    from tenure.member import Node as Node
     from tenure.signals import resign_on as resign_on
     from tenure.views import Led as Led
     from tenure.views import Unknown as Unknown
@@ -74,15 +83,24 @@ _HOMES = {
         "BackendUnreachable",
         "ConfigurationError",
         "LeadershipLost",
+        "NodeFailed",
+        "NodeForked",
+        "NodeRemoved",
+        "NodeStopped",
         "NotAdmitted",
         "NotElected",
+        "NotServed",
         "NotStamped",
+        "OutcomeUnknown",
         "Reason",
+        "RequestRefused",
         "StaleToken",
         "TenureError",
     ),
     "tenure.health.service": ("Health", "serve_health"),
     "tenure.holding.phases": ("State",),
+    "tenure.machines.base": ("Machine",),
+    "tenure.member": ("Node",),
     "tenure.signals": ("resign_on",),
     "tenure.views": ("Led", "Unknown", "Vacant", "View"),
 }

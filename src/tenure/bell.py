@@ -15,6 +15,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+SIGNAL_S = 1.0
+"""So long the main thread sleeps at most. A signal that another thread got, or that came just before the sleep, does
+not wake it, and its handler would wait with it for ever: only Python code of the main thread runs handlers."""
+
 
 class Bell:
     """Rung when something has changed; it has no lock, and who rings it never waits.
@@ -38,13 +42,14 @@ class Bell:
         nap = threading.Lock()
         nap.acquire()
         wake = nap.release
+        longest_s = SIGNAL_S if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
         self._waiting.append(wake)  # before the first look: a ring after it is not missed
         try:
             while not condition():
-                left_s = -1.0 if end_s is None else end_s - time.monotonic()
-                if end_s is not None and left_s <= 0:
+                left_s = longest_s if end_s is None else end_s - time.monotonic()
+                if left_s <= 0:
                     return False
-                nap.acquire(timeout=min(left_s, threading.TIMEOUT_MAX))
+                nap.acquire(timeout=min(left_s, longest_s))
         finally:
             self._waiting.remove(wake)
         return True

@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 
-from tenure.backends.base import Backend, Gone, Grant, Leader, Standing
+from tenure.backends.base import Backend, Gone, Grant, Leader, Place, Standing
 from tenure.bell import Bell
 from tenure.durations import NS_PER_S, seconds
 from tenure.errors import ConfigurationError, LeadershipLost, NotElected, Reason
@@ -374,7 +374,7 @@ class Watch:
 
 
 def singleton(
-    name: str, at: str | Backend | None = None, **options: Unpack[ElectionOptions]
+    name: str, at: str | Backend | Place | None = None, **options: Unpack[ElectionOptions]
 ) -> Callable[[Callable[Concatenate[Tenure, _P], _T]], Callable[_P, _T]]:
     """Make a function run as the leader of election `name` only; its first argument is the tenure.
 

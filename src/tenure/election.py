@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 
-from tenure.backends.base import Backend, Leader, Standing
+from tenure.backends.base import Backend, Leader, Place, Standing
 from tenure.body import Body, Tenure, raise_if_around, running_loop
 from tenure.durations import seconds
 from tenure.errors import ConfigurationError, LeadershipLost, NotStamped
@@ -34,7 +34,7 @@ class Election(Front):
     """A named thing to lead, as one candidate sees it.
 
     name            [A-Za-z0-9][A-Za-z0-9._-]{0,127}
-    at              URL of the backend, or a Backend; None: TENURE_URL, else a file in the user's state directory
+    at              a backend's URL, a Node, or a Backend; None: TENURE_URL, else a file in the user's state directory
     candidate       who stands; None: host and process number
     metadata        told to everybody who looks; at most 2 KiB
     priority        the higher is elected first, among those who stand at the same time
@@ -293,7 +293,7 @@ def _post(loop: asyncio.AbstractEventLoop, function: Callable[[View], None], vie
 
 
 def singleton(
-    name: str, at: str | Backend | None = None, **options: Unpack[ElectionOptions]
+    name: str, at: str | Backend | Place | None = None, **options: Unpack[ElectionOptions]
 ) -> Callable[[Callable[Concatenate[Tenure, _P], Awaitable[_T]]], Callable[_P, Awaitable[_T]]]:
     """Make a coroutine function run as the leader of election `name` only; its first argument is the tenure.
 

@@ -9,9 +9,16 @@
     ├── NotAdmitted          an act did not begin, because an older one has not ended (also a TimeoutError)
     ├── NotStamped           a fence could not be told of a new token, so nothing was begun under it
     ├── ConfigurationError   what was asked for cannot work: change the call (also a ValueError)
-    └── BackendError
-        ├── BackendUnreachable   the service did not answer, or not in time: trying again may help
-        └── BackendRefused       the service answered no: trying again does not help
+    ├── BackendError
+    │   ├── BackendUnreachable   the service did not answer, or not in time: trying again may help
+    │   └── BackendRefused       the service answered no: trying again does not help
+    ├── NotServed            no node could serve it in time, and nothing was done (also a TimeoutError)
+    ├── RequestRefused       the group will not do it, now or later: the message says what would help
+    ├── OutcomeUnknown       no answer came in time: it may have come about, or may yet
+    ├── NodeStopped          the node was stopped before it answered
+    ├── NodeFailed           the node's disk failed, or its algorithm broke a rule: it has stopped
+    │   └── NodeRemoved          or it was removed from its cluster
+    └── NodeForked           the node stayed with the parent of this forked child
 """
 
 from __future__ import annotations
@@ -153,3 +160,39 @@ class BackendUnreachable(BackendError):
 
 class BackendRefused(BackendError):
     """The backend answered no, and would answer no again. The message says what to change."""
+
+
+class NotServed(TenureError, TimeoutError):
+    """Nobody could serve it in time, and nothing was done. Ask again when a majority of the group runs."""
+
+    exit_code = 124
+
+
+class RequestRefused(TenureError):
+    """The group will not do it, now or later; the message says what would help."""
+
+    exit_code = 78
+
+
+class OutcomeUnknown(TenureError):
+    """No answer came in time: the command may have come about, or may yet. Read what is there before you ask again."""
+
+    exit_code = 124
+
+
+class NodeStopped(TenureError):
+    """The node was stopped before it answered: what was asked of it may have come about, or not."""
+
+
+class NodeFailed(TenureError):
+    """The node cannot go on: its disk failed, or its algorithm broke a rule of its own. The cause tells; start it again
+    when that is mended.
+    """
+
+
+class NodeRemoved(NodeFailed):
+    """The node was removed from its cluster, and takes part no more. A new one may join in its place."""
+
+
+class NodeForked(TenureError):
+    """This process was forked from the one whose node this is: make a Node of its own, under another name."""

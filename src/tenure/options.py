@@ -22,6 +22,7 @@ from tenure.backends.base import (
     Candidate,
     Grade,
     Leader,
+    Place,
     Reading,
     Scope,
 )
@@ -66,7 +67,7 @@ class Options:
     def __init__(
         self,
         name: str,
-        at: str | Backend | None,
+        at: str | Backend | Place | None,
         *,
         candidate: str | None,
         metadata: Mapping[str, str] | None,
@@ -93,6 +94,8 @@ class Options:
         self.fences = checked_fences(fences)
         self.highest = 0
         """The highest token seen: no tenure begins with one that is not above it."""
+        if isinstance(at, Place):
+            at = at.backend
         self._at = at if isinstance(at, Backend) else registry.resolve(_place(at))
         self.backend  # noqa: B018 -- connected now, so that a bad URL is refused where it was written
         self.budget = self._checked_budget(lease, grace, stall_after)
@@ -164,6 +167,11 @@ class Options:
                 f"{self.backend.url} gives no leases: a tenure there ends with its process. Leave the lease away, or "
                 "use lease:// with a directory"
             )
+        if lease is not None and not able.takes_leases:
+            raise ConfigurationError(
+                f"the lease at {self.backend.url} is the group's own, {able.default_lease_s:g} s: leave the lease "
+                "away here, and give Node(..., lease=) another one, the same at all nodes"
+            )
         if lease_s is not None and lease_s < able.min_lease_s:
             raise ConfigurationError(
                 f"{self.backend.url} gives no lease below {able.min_lease_s:g} s; ask for a longer"
@@ -214,7 +222,7 @@ class Front:
     def __init__(
         self,
         name: str,
-        at: str | Backend | None = None,
+        at: str | Backend | Place | None = None,
         *,
         candidate: str | None = None,
         metadata: Mapping[str, str] | None = None,

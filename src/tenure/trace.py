@@ -35,6 +35,8 @@ class Head(Line, frozen=True):
     seed: int
     until_ns: int
     again: str = ""
+    origin_ns: int = 0
+    """What the wall clock showed at the beginning, in nanoseconds of the epoch; 0 in simulated time."""
 
 
 class Happened(Line, frozen=True):
@@ -318,11 +320,15 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Head | Record] = msgspec.json.Decoder(Head | Record)
 
 
+def line(one: Line) -> bytes:
+    """A line as it stands in a file, with its end."""
+    return _encoder.encode(one) + b"\n"
+
+
 def lines(trace: Trace) -> Iterator[bytes]:
     """The trace as it stands in a file, line by line, each with its end."""
-    yield _encoder.encode(trace.head) + b"\n"
-    for record in trace.records:
-        yield _encoder.encode(record) + b"\n"
+    yield line(trace.head)
+    yield from map(line, trace.records)
 
 
 def write(trace: Trace, path: Path) -> None:

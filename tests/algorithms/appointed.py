@@ -87,6 +87,15 @@ class Stubborn(Appointed):
         return "it stays: take the node out"
 
 
+class Obstinate(Appointed):
+    """The same, but that it does nothing about being asked to hand over, as where a try comes to nothing."""
+
+    name: ClassVar[str] = "obstinate"
+
+    def handle(self, event: Event, now_ns: int) -> Sequence[Effect]:
+        return [] if isinstance(event, Asked) else super().handle(event, now_ns)
+
+
 class Licensed(Appointed):
     """The same with authority: each term of its own is a token, valid for ever, or until `until_ns`, which is told anew
     when it changes; or until it steps down.

@@ -222,6 +222,17 @@ def nobody_is_there_who_shall_vote() -> Schedule:
     return _with_a_holder(script)
 
 
+def who_shall_vote_was_there_once() -> Schedule:
+    """Nodes 1 to 3 vote, then 4 and 5 shall. Node 4 grants and is gone; 5 comes when that lease is long over."""
+    script = Script(5, (1, 2, 3))
+    script.give(1, Trusted(1))
+    script.calm(500, frozenset({1, 2, 3}))
+    script.give(1, Reconfigure((4, 5)))
+    for linked in (4, 5):
+        script.calm(3 * SETTINGS.duration_ns, frozenset({1, 2, 3, linked}))
+    return _with_a_holder(script)
+
+
 def an_old_renewal_comes_after_a_greater_token() -> Schedule:
     """C24: node 2 granted to 1, then to 3 under a greater token; then a renewal of 1 comes that was long under way."""
     script = _with_3_ahead()
@@ -367,6 +378,7 @@ SCRIPTS = (
     an_old_answer_comes_after_a_proposal,
     two_claim_at_the_same_instant,
     nobody_is_there_who_shall_vote,
+    who_shall_vote_was_there_once,
     an_old_renewal_comes_after_a_greater_token,
     a_next_life_hears_an_old_grant,
     an_earlier_record_is_durable,

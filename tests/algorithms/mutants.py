@@ -119,6 +119,12 @@ def round_never_begun_again(self: Ring, now_ns: int) -> None:
     self.wake_ns = NEVER_NS
 
 
+def returned_not_told(self: Ring, peer: int) -> None:
+    """Who is back or new finds out by itself."""
+    self.suspects.discard(peer)
+    self._find_successor()
+
+
 GREATEST, AGREEMENT, TERMINATION = "greatest-leads", "agreement", "termination"
 MUTANTS = (
     Mutant("bully", Bully, "_elect", leads_after_one_message_without_waiting, GREATEST, 1),
@@ -131,8 +137,9 @@ MUTANTS = (
     Mutant("bully, flurry", Bully, "_trust", return_of_a_greater_ignored, GREATEST, 2635),
     Mutant("bully, flurry", Bully, "_join", late_news_of_a_greater_ignored, GREATEST, 39),
     Mutant("bully, flurry", Bully, "_join", newcomer_not_asked, GREATEST, 822),
-    Mutant("ring", Ring, "_find_successor", successor_never_repaired, AGREEMENT, 0),
+    Mutant("ring", Ring, "_find_successor", successor_never_repaired, AGREEMENT, 2),
     Mutant("ring, haunted", Ring, "_token", token_passed_for_ever, AGREEMENT, 1),
+    Mutant("ring, wide flurry", Ring, "_gain", returned_not_told, AGREEMENT, 53),
     Mutant("ring", Ring, "_time_out", round_never_begun_again, AGREEMENT, 434),
 )
 

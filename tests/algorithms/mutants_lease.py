@@ -70,9 +70,9 @@ def own_vote_not_awaited(self: MajorityLease, sender: int, asked: Claim | Renew,
         self._granted(self.me, answer, now_ns)
 
 
-def restarted_voter_grants_at_once(self: Voter, vote: Vote, duration_ns: int, now_ns: int) -> None:
+def restarted_voter_grants_at_once(self: Voter, vote: Vote, settings: Settings, now_ns: int) -> None:
     """C29: who has forgotten its leases takes itself for free."""
-    _new_voter(self, vote, duration_ns, now_ns)
+    _new_voter(self, vote, settings, now_ns)
     self.lessee = None
 
 
@@ -87,11 +87,11 @@ def token_used_again(self: Voter, lessee: Lessee, asked: Claim | Renew, now_ns: 
     return self.lessee_at(now_ns) in {None, lessee}
 
 
-def release_frees_the_token(self: Voter, lessee: Lessee) -> None:
+def release_frees_the_token(self: Voter, lessee: Lessee, heir: int | None, now_ns: int) -> None:
     """What is given back was never used."""
     if self.lessee == lessee:
         self.vote = msgspec.structs.replace(self.vote, token=lessee.token - 1)
-    _release(self, lessee)
+    _release(self, lessee, heir, now_ns)
 
 
 def renewal_takes_the_token_back(self: Voter, lessee: Lessee, configuration: Configuration) -> None:
@@ -179,9 +179,9 @@ def tokens_not_learned(self: MajorityLease, token: int, configuration: Configura
 # Configurations
 
 
-def gossip_changes_the_denominator(self: MajorityLease, peer: int) -> None:
+def gossip_changes_the_denominator(self: MajorityLease, peer: int, now_ns: int) -> None:
     """C30: who is said to have left is not needed for a majority."""
-    _leave(self, peer)
+    _leave(self, peer, now_ns)
     if self._lease is not None:
         now = self._lease.configuration
         rest = tuple(voter for voter in now.voters if voter != peer)
@@ -222,6 +222,12 @@ def proposed_to_nobody(self: Lease) -> bool:
     self.configuration = following
     self._accepted.clear()
     return True
+
+
+def proposed_to_who_was_there_once(self: Lease) -> bool:
+    """A change of voters is begun though the leases of those who shall vote are long over."""
+    with patch.object(self, "deadline_ns", self.deadline_ns and 0):
+        return _propose(self)
 
 
 # Progress
@@ -282,6 +288,7 @@ MUTANTS = (
     Mutant(Lease, "propose", acceptances_kept, ONE, scripts.an_old_answer_comes_after_a_proposal),
     Mutant(Lease, "_following", earlier_proposal_taken_for_decided, ONE, scripts.two_proposals_of_one_number),
     Mutant(Lease, "propose", proposed_to_nobody, END, scripts.nobody_is_there_who_shall_vote),
+    Mutant(Lease, "propose", proposed_to_who_was_there_once, END, scripts.who_shall_vote_was_there_once),
     Mutant(MajorityLease, "_hold", no_hysteresis, STEADY, 0),
     Mutant(MajorityLease, "_hold", renews_while_it_gives_way, GIVES_WAY, scripts.a_holder_that_gives_way_is_kept_busy),
     Mutant(Pace, "claims_from_ns", elector_trusted_for_ever, END, 0),

@@ -16,7 +16,7 @@ from tenure.algorithms.paxos import Paxos
 from tenure.algorithms.paxos_lease import PaxosLease
 from tenure.core.effects import Send
 from tenure.core.elector import Elector
-from tenure.core.events import Asked, Received, Suspected
+from tenure.core.events import Asked, Persisted, Received, Suspected
 from tenure.durations import PPM
 from tests.algorithms.schedules import MS, Schedule
 from tests.mutation import applied, name_of
@@ -110,6 +110,19 @@ def accepts_below_its_promise(self: Paxos, sender: int, ballot: int, value: int,
     self.ledger = msgspec.structs.replace(self.ledger, promised=max(promised, ballot))
 
 
+def late_promises_begin_phase_2_again(self: Paxos, voter: int, ballot: int, last: Any, now_ns: int) -> None:
+    """Promises that come after a majority had promised are counted as well: one ballot may get two values."""
+    if self.proposal is not None:
+        self.proposal.value = None
+    _promised(self, voter, ballot, last, now_ns)
+
+
+def promised_ballots_are_not_seen(self: Paxos, ballot: int, now_ns: int) -> None:
+    """Who has promised a ballot of another may propose under a smaller one."""
+    del ballot
+    self._pause(now_ns + 2 * self.settings.answer_ns)
+
+
 # The lease
 
 
@@ -172,6 +185,21 @@ def only_the_voters_clock(self: paxos_lease.Settings) -> int:
     return self.lease_ns * PPM // (PPM + self.rho_ppm)
 
 
+def own_promise_when_silent(self: PaxosLease, now_ns: int) -> None:
+    """A node that comes back takes its own promise for granted, whatever it has lent before."""
+    proposal = self.proposal
+    if proposal is not None and self._durable >= proposal.record:
+        vote = self._accepted if proposal.is_promised else self._promised
+        vote(self.me, proposal.ballot, now_ns)
+
+
+def lends_nothing_to_itself(self: PaxosLease, voter: int, ballot: int, now_ns: int) -> None:
+    """Its own yes is no loan, so that it says yes to another at once."""
+    loan = self.loan
+    _agreed(self, voter, ballot, now_ns)
+    self.loan = loan
+
+
 def ballots_forgotten(self: PaxosLease, records: tuple[Any, ...], now_ns: int) -> None:
     """Diskless: a voter that comes back has promised nothing, and knows no ballot."""
     _begin(self, tuple(msgspec.structs.replace(record, ballot=0) for record in records), now_ns)
@@ -181,6 +209,7 @@ _start, _accept = Paxos._start, Paxos._accept  # noqa: SLF001  a mutant wraps wh
 _promised, _accepted = Paxos._promised, Paxos._accepted  # noqa: SLF001  the same
 _begin, _own = PaxosLease._start, PaxosLease._own  # noqa: SLF001  the same
 _released, _lent = PaxosLease._released, PaxosLease._accepted  # noqa: SLF001  the same
+_agreed = PaxosLease._promised  # noqa: SLF001  the same
 
 # Schedules that are written where drawn ones are rare
 
@@ -259,6 +288,43 @@ def an_acceptance_is_outbid(group: Schedule) -> None:
     accept(group, 1, 2)
 
 
+def promises_come_late(group: Schedule) -> None:
+    """Node 2 accepts the first value of a ballot, nodes 3 and 5 the second, which the late promises speak of."""
+    group.wake_until(1, paxos.Prepare)
+    propose(group, 1, 2, 3)
+    group.wake_until(5, paxos.Prepare)
+    for voter in (2, 3):
+        group.arrive(paxos.Prepare, 5, voter)
+        group.sync(voter)
+        group.arrive(paxos.Promise, voter, 5, again=True)
+    group.arrive(paxos.Accept, 5, 2)
+    group.sync(2)
+    for voter in (1, 4):
+        group.arrive(paxos.Prepare, 5, voter)
+        group.sync(voter)
+    for voter in (1, 4, 3):
+        group.arrive(paxos.Promise, voter, 5)
+    group.sync(5)
+    group.arrive(paxos.Accepted, 2, 5)
+    accept(group, 5, 3)
+    group.wake_until(4, paxos.Prepare)
+    propose(group, 4, 2, 1)
+    accept(group, 4, 2, 1)
+
+
+def a_promise_is_outbid_from_below(group: Schedule) -> None:
+    """Node 1 has promised a ballot of node 3, and is chosen by node 2, before node 3 hears of the promise."""
+    group.wake_until(3, paxos.Prepare)
+    group.arrive(paxos.Prepare, 3, 1)
+    group.sync(1)
+    group.wake_until(1, paxos.Prepare)
+    propose(group, 1, 2)
+    accept(group, 1, 2)
+    group.arrive(paxos.Promise, 1, 3)
+    accept(group, 3, 2)
+    group.sync(3)
+
+
 def own(group: Schedule, node: int, voter: int) -> None:
     """A node of three, which has heard of all ballots so far, asks to own the lease, with the help of one voter."""
     ballots = [place.elector.ledger.ballot for place in group.places.values() if isinstance(place.elector, PaxosLease)]
@@ -291,6 +357,36 @@ def a_voter_restarts_at_once(group: Schedule) -> None:
     own(group, 3, 2)
 
 
+def a_voter_comes_back_and_asks(group: Schedule) -> None:
+    """It has helped another to own, and has forgotten it."""
+    own(group, 3, 1)
+    group.crash(1)
+    group.start(1)
+    group.sync(1)
+    own(group, 1, 2)
+
+
+def a_disk_says_late_that_it_has_written(group: Schedule) -> None:
+    """Node 1 has come back, and asks just before its silence ends; it hears of its own write when that has ended."""
+    group.crash(1)
+    group.start(1)
+    group.sync(1)
+    until_ns = group.now_ns + LEASE.lease_ns
+    group.now_ns = until_ns - LEASE.answer_ns // 2
+    group.wake(1)
+    group.sync(1, is_told=False)
+    for voter in (2, 3):
+        group.arrive(paxos_lease.Prepare, 1, voter)
+        group.sync(voter)
+        group.arrive(paxos_lease.Promise, voter, 1)
+    group.now_ns = until_ns
+    group.give(1, Persisted(group.places[1].synced))
+    group.arrive(paxos_lease.Accept, 1, 2)
+    group.sync(2)
+    group.arrive(paxos_lease.Accepted, 2, 1)
+    own(group, 3, 1)
+
+
 def a_voters_clock_is_fast(group: Schedule) -> None:
     """That of the owner, node 3, is slow, and that of the voter, node 2, fast; both as far as is assumed."""
     own(group, 3, 2)
@@ -310,6 +406,8 @@ MUTANTS = (
     Mutant(Paxos, Paxos, "_promised", promises_counted, TERM, a_promise_comes_twice, nodes=5),
     Mutant(Paxos, Paxos, "_accepted", accepted_counted, TERM, an_acceptance_comes_twice, nodes=5),
     Mutant(Paxos, Paxos, "_accept", accepts_below_its_promise, TERM, an_acceptance_is_outbid),
+    Mutant(Paxos, Paxos, "_promised", late_promises_begin_phase_2_again, TERM, promises_come_late, nodes=5),
+    Mutant(Paxos, Paxos, "_yield", promised_ballots_are_not_seen, TERM, a_promise_is_outbid_from_below),
     Mutant(PaxosLease, PaxosLease, "_is_free_for", live_lease_overwritten, INSTANT, 0),
     Mutant(PaxosLease, PaxosLease, "_is_free_for", owner_is_a_node, DEAD, 26),
     Mutant(PaxosLease, PaxosLease, "_own", timer_starts_at_the_answer, INSTANT, 8892),
@@ -317,6 +415,8 @@ MUTANTS = (
     Mutant(PaxosLease, PaxosLease, "_start", silent_for_a_tick_less, INSTANT, a_voter_restarts_at_once, rho_ppm=0),
     Mutant(PaxosLease, PaxosLease, "_released", release_names_no_ballot, INSTANT, a_release_is_late),
     Mutant(PaxosLease, PaxosLease, "_accepted", yeses_counted, INSTANT, 1408, nodes=5),
+    Mutant(PaxosLease, PaxosLease, "_count_own", own_promise_when_silent, INSTANT, a_voter_comes_back_and_asks),
+    Mutant(PaxosLease, PaxosLease, "_promised", lends_nothing_to_itself, INSTANT, a_disk_says_late_that_it_has_written),
     Mutant(PaxosLease, PaxosLease, "_start", ballots_forgotten, TOKENS, 153),
     Mutant(PaxosLease, Lease, "tenure_ns", rho_left_out, INSTANT, a_voters_clock_is_fast, ppm=RHO_PPM),
     Mutant(PaxosLease, Lease, "tenure_ns", only_the_owners_clock, INSTANT, a_voters_clock_is_fast, ppm=RHO_PPM),

@@ -8,9 +8,11 @@ from unittest.mock import patch
 
 from tenure.algorithms.preference import Preference, Role, Stands
 from tenure.core.elector import Elector
-from tenure.core.events import NodeId
+from tenure.core.events import Asked, NodeId
 from tests.algorithms import preferring
-from tests.algorithms.appointed import Stubborn
+from tests.algorithms.appointed import Obstinate, Stubborn
+
+_compare = Preference._compare  # noqa: SLF001  a mutant wraps what it mutates
 
 
 class Mutant(NamedTuple):
@@ -40,6 +42,16 @@ def refused() -> str:
     return preferring.what_would_be_refused_is_not_asked(Stubborn)
 
 
+def disobeyed() -> str:
+    """What came to nothing is not asked again at once."""
+    return preferring.what_would_be_refused_is_not_asked(Obstinate)
+
+
+def asks_again_at_once(self: Preference, to: NodeId | None, now_ns: int) -> None:
+    """Until it comes to a hand-over."""
+    self._give(Asked(to), now_ns)
+
+
 def no_delay(self: Preference, peer: NodeId) -> int:
     """Who is better is so at once."""
     return self._better_since_ns[peer]
@@ -50,9 +62,10 @@ def leadership_without_delay(self: Preference, peer: NodeId) -> int:
     return self._better_since_ns[peer] + self.settings.delay_ns
 
 
-def suspicion_forgotten(self: Preference, peer: NodeId) -> None:
+def suspicion_forgotten(self: Preference, now_ns: int) -> None:
     """A preferred node that is suspected is waited for."""
-    del self, peer
+    self.suspects.clear()
+    _compare(self, now_ns)
 
 
 def new_life_goes_on(self: Preference, sender: NodeId, stands: Stands) -> None:
@@ -61,7 +74,7 @@ def new_life_goes_on(self: Preference, sender: NodeId, stands: Stands) -> None:
         self.told[sender] = stands
 
 
-def first_come(self: Preference, now_ns: int) -> tuple[NodeId, int] | None:
+def first_come(self: Preference) -> tuple[NodeId, int] | None:
     """Whoever has been better for long enough will do."""
     if self._leads_since_ns is None or not self._better_since_ns:
         return None
@@ -77,7 +90,7 @@ def compared_by(better: Callable[[Preference, NodeId, Stands], bool]) -> Callabl
         if not self._leads(now_ns):
             self._leads_since_ns, self.role = None, Role.FOLLOWING
         elif self._leads_since_ns is None:
-            self._leads_since_ns, self._asks_ns = now_ns, 0
+            self._leads_since_ns = now_ns
 
     compare.__name__ = better.__name__
     return compare
@@ -104,13 +117,13 @@ def number_deposes(self: Preference, peer: NodeId, stands: Stands) -> bool:
     return (stands.rating, peer) > (self.rating, self.me)
 
 
-_heir = Preference._heir  # noqa: SLF001  a mutant replaces it
+_heir = Preference._heir  # noqa: SLF001  a mutant wraps what it mutates
 
 
-def asks_what_is_refused(self: Preference, now_ns: int) -> tuple[NodeId, int] | None:
+def asks_what_is_refused(self: Preference) -> tuple[NodeId, int] | None:
     """The elector inside is asked, whatever it would say."""
     with patch.object(type(self.inner), "why_not", Elector.why_not):
-        return _heir(self, now_ns)
+        return _heir(self)
 
 
 _flapping = over_seeds(preferring.flapping_changes_nothing)
@@ -119,11 +132,12 @@ MUTANTS = (
     Mutant("_ripe_ns", no_delay, _flapping),
     Mutant("_ripe_ns", no_delay, over_seeds(preferring.takeover_happens_once_and_in_time)),
     Mutant("_ripe_ns", leadership_without_delay, over_seeds(preferring.a_new_leadership_begins_the_delay_anew)),
-    Mutant("_suspect", suspicion_forgotten, _flapping),
+    Mutant("_compare", suspicion_forgotten, _flapping),
     Mutant("_hear", new_life_goes_on, over_seeds(preferring.blinking_changes_nothing)),
     Mutant("_heir", first_come, _ineligible),
     Mutant("_compare", priority_before_freshness, over_seeds(preferring.freshness_beats_priority)),
     Mutant("_compare", eligibility_ignored, _ineligible),
     Mutant("_compare", number_deposes, over_seeds(preferring.the_number_alone_deposes_nobody)),
     Mutant("_heir", asks_what_is_refused, refused),
+    Mutant("_yield", asks_again_at_once, disobeyed),
 )

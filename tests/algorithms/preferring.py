@@ -211,7 +211,7 @@ def a_new_leadership_begins_the_delay_anew(seed: int) -> str:
 
 
 def what_would_be_refused_is_not_asked(inner: type[Elector]) -> str:
-    """The elector inside would refuse: the leader leads on."""
+    """The elector inside would refuse, or does not obey: the leader leads on."""
     group = Group({5: Rating(priority=9)}, inner=inner)
     try:
         group.run(5 * DELAY_MS)

@@ -143,8 +143,8 @@ class Schedule:
             if any((sender, type(message)) == (node, kind) for sender, _, message in self.under_way):
                 return
 
-    def sync(self, node: NodeId) -> None:
-        """All that a node is writing becomes durable."""
+    def sync(self, node: NodeId, *, is_told: bool = True) -> None:
+        """All that a node is writing becomes durable; where it is not told yet, answers may overtake that news."""
         place = self.places[node]
         if place.writing:
             for persist in place.writing:
@@ -154,7 +154,8 @@ class Schedule:
             ready = [send for send in place.waiting if send.after <= place.synced]
             place.waiting = [send for send in place.waiting if send.after > place.synced]
             self._send(node, ready)
-            self.give(node, Persisted(place.synced))
+            if is_told:
+                self.give(node, Persisted(place.synced))
 
     def wake(self, node: NodeId) -> None:
         """Time passes until this node has something to do; others are late."""

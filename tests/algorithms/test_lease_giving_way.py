@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tenure.algorithms.majority_lease import MajorityLease, Renew
+from tenure.algorithms.majority_lease import MajorityLease, Renew, TakeOver
+from tenure.core.effects import Send
 from tenure.core.elector import WishRefused
 from tenure.core.events import Asked, Reconfigure, Suspected, Trusted
 from tests.algorithms.lease_schedules import SETTINGS
@@ -77,6 +78,16 @@ def test_asked_meanwhile_it_steps_down_at_once() -> None:
     assert script.deposed == [(1, 1, "was asked to step down")]
     script.calm(200)
     assert script.holders() == [3]
+
+
+def test_a_suspect_is_not_handed_to() -> None:
+    """Neither by name nor by default."""
+    script = held_by_1()
+    script.give(1, Suspected(3))
+    elector = _elector(script, 1)
+    assert elector.why_not(3) == "node 3 cannot take over: name another member that is not suspected"
+    effects = elector.handle(Asked(), script.cells[1].clock(script.now_ns))
+    assert [e.to for e in effects if isinstance(e, Send) and isinstance(e.message, TakeOver)] == [2]
 
 
 def test_a_change_of_voters_is_refused_meanwhile() -> None:

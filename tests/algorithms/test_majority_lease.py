@@ -16,11 +16,13 @@ from tenure.algorithms.majority_lease import (
     Granted,
     MajorityLease,
     Refused,
+    Release,
     Renew,
     Settings,
     Vote,
 )
 from tenure.algorithms.majority_lease.lease import Lease
+from tenure.algorithms.majority_lease.messages import Lessee
 from tenure.algorithms.majority_lease.pace import Pace
 from tenure.algorithms.majority_lease.voter import Voter
 from tenure.algorithms.paxos_lease import PaxosLease
@@ -39,7 +41,7 @@ USABLE_NS = 1000 * (PPM - RHO_PPM) // (PPM + RHO_PPM) - 1
 
 def voter(token: int = 0, configuration: Configuration = FIRST) -> Voter:
     """One that has not granted anything in this life, at 0."""
-    return Voter(Vote(token, 9, 99, configuration), 1000, 0)
+    return Voter(Vote(token, 9, 99, configuration), SETTINGS, 0)
 
 
 def test_it_does_not_stand_around_what_gives_authority_itself() -> None:
@@ -71,10 +73,51 @@ def test_C24_a_token_is_never_granted_twice() -> None:
     """Not when the lease has run out, and not when it was given back."""
     one = voter()
     one.answer(1, Claim(4, 7, 0, FIRST), 0)
-    one.release(one.lessee)  # type: ignore[arg-type]  # there is one
+    one.release(Lessee(1, 4, 7), None, 0)
     assert one.answer(2, Claim(4, 8, 0, FIRST), 1) == Refused(8, 4, FIRST, 0)
     assert one.answer(1, Claim(4, 7, 0, FIRST), 5000) == Refused(7, 4, FIRST, 0)
     assert isinstance(one.answer(2, Claim(5, 8, 0, FIRST), 5000), Granted)
+
+
+def test_an_heir_claims_first() -> None:
+    """For as long as it needs for two claims, of which the first may overtake the release; a release that names nobody
+    leaves that as it is.
+    """
+    first_ns = 2 * SETTINGS.retry_ns
+    one = voter()
+    one.answer(1, Claim(1, 7, 0, FIRST), 0)
+    one.release(Lessee(1, 1, 7), 2, 0)
+    assert one.answer(3, Claim(9, 8, 0, FIRST), first_ns - 2) == Refused(8, 1, FIRST, 0)
+    assert isinstance(one.answer(2, Claim(2, 9, 0, FIRST), first_ns - 2), Granted)
+    one.release(Lessee(2, 2, 9), None, first_ns - 1)
+    assert one.answer(3, Claim(9, 8, 0, FIRST), first_ns - 1) == Refused(8, 2, FIRST, 0)
+    assert isinstance(one.answer(3, Claim(9, 8, 0, FIRST), first_ns), Granted)
+
+
+def test_a_renewal_waits_for_no_heir() -> None:
+    """It wins nothing: two releases may have crossed it."""
+    one = voter()
+    one.answer(1, Claim(1, 7, 0, FIRST), 0)
+    one.release(Lessee(1, 1, 7), 2, 0)
+    assert isinstance(one.answer(3, Renew(1, 8, 0, FIRST), 1), Granted)
+
+
+def test_who_steps_down_names_its_heir_to_every_voter() -> None:
+    """Who has the most to gain from a lease that is free is not asked; its own voter waits for the heir too."""
+    script = held_by_1()
+    elector = script.cells[1].elector
+    assert elector is not None
+    effects = elector.handle(Asked(2), script.cells[1].clock(script.now_ns))
+    releases = [
+        (effect.to, effect.message.to)
+        for effect in effects
+        if isinstance(effect, Send) and isinstance(effect.message, Release)
+    ]
+    assert releases == [(2, 2), (3, 2)]
+    answer = elector.handle(Received(3, Claim(9, 8, 0, elector.configuration)), script.cells[1].clock(script.now_ns))
+    assert [effect.message for effect in answer if isinstance(effect, Send)] == [
+        Refused(8, 1, elector.configuration, 0)
+    ]
 
 
 def test_a_claim_that_comes_again_extends_its_own_lease_only() -> None:
@@ -220,6 +263,27 @@ def test_who_waits_for_leases_claims_soon_after_they_have_run_out() -> None:
     assert SETTINGS.duration_ns // 2 < next_ns(None) <= SETTINGS.duration_ns + 1
     assert 300 <= next_ns(300) < 300 + SETTINGS.retry_ns // 2
     assert SETTINGS.duration_ns // 2 < next_ns(9 * SETTINGS.duration_ns) <= SETTINGS.duration_ns + 1
+
+
+def test_who_is_called_soon_tries_again_however_often_it_has_failed() -> None:
+    """The call may have overtaken the release of who makes way, whose lease would last for long."""
+    pace = Pace(SETTINGS, random.Random(1))
+    for _ in range(9):
+        pace.failed(0, None)
+    pace.called(1)
+    assert pace.claims_from_ns(1, should_lead=False, votes=False) == 1
+    pace.failed(1, SETTINGS.duration_ns)
+    assert pace.claims_from_ns(1, should_lead=False, votes=False) <= 2 + SETTINGS.retry_ns
+
+
+def test_who_has_won_waits_for_its_next_failure_as_for_a_first_one() -> None:
+    """However often it had failed before."""
+    pace = Pace(SETTINGS, random.Random(1))
+    for _ in range(9):
+        pace.failed(0, None)
+    pace.won()
+    pace.failed(0, None)
+    assert pace.claims_from_ns(0, should_lead=True, votes=False) <= 1 + SETTINGS.retry_ns
 
 
 def test_a_majority_is_free_when_enough_of_its_leases_have_run_out() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tenure.core.elector import Elector
 from tenure.simulator import checkers, simulate
 from tests.algorithms.flurries import FLURRIES
 from tests.algorithms.group import Group
@@ -11,7 +12,10 @@ from tests.algorithms.mutants import MUTANTS, Mutant
 from tests.algorithms.storms import STORMS, violated
 from tests.mutation import applied
 
-KINDS = {**{name: (one.kind, one.settings) for name, one in STORMS.items()}, **FLURRIES}
+KINDS: dict[str, tuple[type[Elector], object]] = {
+    **{name: (one.kind, one.settings) for name, one in STORMS.items()},
+    **{name: (one.kind, one.settings) for name, one in FLURRIES.items()},
+}
 
 ROW = [pytest.param(m, id=f"{m.storm}: {m.name} -> {m.checker} -> seed {m.seed}") for m in MUTANTS]
 

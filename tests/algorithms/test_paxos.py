@@ -28,7 +28,19 @@ from tenure.algorithms.paxos import (
 )
 from tenure.core.effects import Effect, Persist, Recognised, Send
 from tenure.core.elector import DutyBroken, UnexpectedMessage, WishRefused
-from tenure.core.events import Asked, Joined, Left, Message, Persisted, Received, Reconfigure, Started, Suspected, Woke
+from tenure.core.events import (
+    Asked,
+    Joined,
+    Left,
+    Message,
+    Persisted,
+    Received,
+    Reconfigure,
+    Started,
+    Suspected,
+    Trusted,
+    Woke,
+)
 from tenure.simulator import simulate
 from tests.algorithms.schedules import Schedule
 
@@ -148,6 +160,36 @@ def test_a_restarted_acceptor_keeps_its_promise() -> None:
     assert sent(later.handle(Received(1, Prepare(1, 3)), 1)) == [(1, Refused(1, 7))]
 
 
+def test_strangers_change_nothing() -> None:
+    """Who is no voter here counts voters otherwise: its ballots may be those of somebody else."""
+    acceptor = node(3)
+
+    for message in (Prepare(1, 9), Accept(1, 9, 9)):
+        assert sent(acceptor.handle(Received(9, message), 1)) == [(9, Refused(1, 0))]
+    assert acceptor.ledger == Ledger(NODES)
+
+
+def test_a_request_of_a_later_instance_is_answered_in_it() -> None:
+    """Who speaks of term 5 knows that four are over; promises for them say nothing about it."""
+    acceptor = node(3)
+    acceptor.handle(Received(1, Accept(1, 3, 1)), 1)
+
+    assert sent(acceptor.handle(Received(2, Prepare(5, 4)), 2)) == [(2, Promise(5, 4, 0, None))]
+    assert acceptor.term == 4
+
+
+def test_a_proposal_that_nobody_answers_is_given_up_for_a_greater_one() -> None:
+    """Its messages may be lost, and are not said again."""
+    proposer = proposing()
+    for _ in range(3):  # the time to tell somebody may come before
+        if proposer.proposal is not None:
+            proposer.handle(Woke(), proposer.wake_ns)
+
+    effects, _ = until_it_proposes(proposer)
+
+    assert sent(effects) == [(2, Prepare(1, 6)), (3, Prepare(1, 6))]
+
+
 # Phase 2
 
 
@@ -256,6 +298,20 @@ def test_duelling_proposers_pause_longer_each_time() -> None:
         assert 0.9 * bound_ns < most <= bound_ns
 
 
+def test_who_does_not_miss_the_leader_any_more_begins_with_the_shortest_pause() -> None:
+    """However often it suspected a leader that lives: the day it dies nobody waits for that."""
+    settings = Settings()
+    follower = node()
+    follower.handle(Received(2, Decided(1, 2)), 1)
+    for _ in range(10):
+        follower.handle(Suspected(2), 2)
+        follower.handle(Trusted(2), 3)
+
+    follower.handle(Suspected(2), 4)
+
+    assert follower._propose_ns <= 4 + settings.backoff_ns  # noqa: SLF001  the pause itself
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_all_that_start_at_once_agree_soon(seed: int) -> None:
     """Everybody proposes itself within the first pause; without faults a leader is chosen within seconds."""
@@ -345,6 +401,21 @@ def test_who_is_no_voter_learns_and_never_proposes() -> None:
         assert sent(learner.handle(Woke(), learner.wake_ns)) == []
     learner.handle(Received(2, Decided(3, 2)), learner.wake_ns - 1)
     assert (learner.leader, learner.role) == (2, "following")
+
+
+def test_who_was_alone_tells_whom_it_is_joined_by() -> None:
+    """And who is alone again tells nobody, and wakes for the next one."""
+    alone = Paxos(1, (1,), Random(1))
+    alone.handle(Started(), 0)
+    for number in (1, 2):
+        until_it_proposes(alone)
+        alone.handle(Persisted(number), alone.wake_ns - 1)
+    assert alone.leader == 1
+    for _ in range(3):
+        alone.handle(Joined(2), alone.wake_ns - 1)
+        assert sent(alone.handle(Woke(), alone.wake_ns)) == [(2, Decided(1, 1))]
+        alone.handle(Left(2), alone.wake_ns - 1)
+        assert sent(alone.handle(Woke(), alone.wake_ns)) == []
 
 
 @pytest.mark.parametrize(

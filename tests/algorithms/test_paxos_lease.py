@@ -141,6 +141,39 @@ def test_who_is_asked_stops_first_and_then_gives_back(to: int | None) -> None:
     assert sent(effects) == [(2, Released(3, 1, to)), (3, Released(3, 1, to))]
 
 
+def test_a_ballot_under_way_ends_with_the_tenure() -> None:
+    """Who has given back owns nothing by answers that were given before."""
+    owner, _ = owning()
+    now_ns = owner.wake_ns
+    owner.handle(Woke(), now_ns)
+    owner.handle(Persisted(3), now_ns)
+    owner.handle(Received(2, Promise(6)), now_ns)
+    owner.handle(Asked(), now_ns)
+
+    for voter in (2, 3):
+        assert owner.handle(Received(voter, Accepted(6)), now_ns) == []
+
+
+def test_who_has_given_way_lets_the_others_ask_first() -> None:
+    """It pauses for longer than any of them does."""
+    owner, asked_ns = owning()
+
+    owner.handle(Asked(), asked_ns + 300 * MS)
+
+    assert owner.wake_ns > asked_ns + 300 * MS + SETTINGS.most_backoff_ns
+
+
+def test_who_was_refused_asks_under_a_greater_ballot() -> None:
+    """Greater than the one that it was told of."""
+    proposer, _ = asking()
+    proposer.handle(Received(2, Refused(3, 98)), proposer.wake_ns - 1)
+    proposer.handle(Woke(), proposer.wake_ns)
+
+    effects = proposer.handle(Woke(), proposer.wake_ns)
+
+    assert sent(effects) == [(2, Prepare(99, 1)), (3, Prepare(99, 1))]
+
+
 def test_who_leaves_gives_back() -> None:
     """And falls silent."""
     owner, asked_ns = owning()
@@ -174,6 +207,26 @@ def test_who_is_named_asks_at_once() -> None:
 
 
 # The voter
+
+
+def test_who_is_not_named_lets_the_named_one_ask_first() -> None:
+    """A question and its answers later at the earliest; where nobody is named, all ask when chance lets them."""
+    for named, is_later in ((2, True), (None, False)):
+        other = node(3)
+        other.handle(Received(1, Owned(3)), 1)
+        other.handle(Received(1, Released(3, 1, named)), 2)
+        assert (other.wake_ns >= 2 + 2 * SETTINGS.answer_ns) == is_later
+
+
+def test_a_late_release_of_an_earlier_tenure_does_not_hide_who_leads() -> None:
+    """The leader has released tenure 3 and owns 6: it is known to lead until it releases that, and nobody else can."""
+    other = node(3)
+    other.handle(Received(1, Owned(6)), 2)
+    other.handle(Received(1, Released(3, 1, None)), 3)
+    other.handle(Received(2, Released(9, 1, None)), 3)
+    assert other.leader == 1
+    other.handle(Received(1, Released(6, 1, None)), 4)
+    assert other.leader is None
 
 
 def test_a_live_lease_of_another_is_not_overwritten() -> None:
@@ -222,6 +275,15 @@ def test_C1_what_is_promised_is_durable_before_it_is_said() -> None:
         assert [effect.after for effect in effects if isinstance(effect, Send)] == [kept.number]
 
 
+def test_who_has_promised_lets_that_ballot_be_over_before_it_asks() -> None:
+    """Two phases: asking sooner would outbid it."""
+    voter = node(3)
+
+    voter.handle(Received(1, Prepare(6, 1)), voter.wake_ns - 1)
+
+    assert voter.wake_ns > 2 * SETTINGS.answer_ns
+
+
 def test_a_release_names_owner_and_ballot() -> None:
     """One that names another life, or an earlier ballot, ends nothing."""
     voter = node(3)
@@ -259,6 +321,18 @@ def test_who_leads_is_known_until_the_lease_must_have_run_out() -> None:
     learner.handle(Woke(), 5 + SETTINGS.lease_ns)
 
     assert learner.leader is None
+
+
+def test_late_news_of_an_earlier_tenure_change_nothing() -> None:
+    """Neither for who knows of a later one, nor for its owner."""
+    learner = node(3)
+    learner.handle(Received(2, Owned(4)), 5)
+    learner.handle(Received(1, Owned(3)), 6)
+    assert (learner.leader, learner.term) == (2, 4)
+
+    owner, asked_ns = owning()
+    owner.handle(Received(2, Owned(4)), asked_ns + 300 * MS)
+    assert (owner.leader, owner.role) == (1, "leading")
 
 
 def test_a_suspicion_shortens_no_lease() -> None:

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from tenure import trace
 from tenure.algorithms.bully import Bully
 from tenure.algorithms.majority_lease import MajorityLease
-from tenure.algorithms.preference import Preference, Settings, Stands
-from tenure.core.effects import Authorised, Deposed
+from tenure.algorithms.preference import Preference, Role, Settings, Stands
+from tenure.core.effects import Authorised, Deposed, Effect, Recognised, Send
 from tenure.core.elector import DutyBroken, WishRefused
 from tenure.core.events import Asked, Event, Joined, Left, Rated, Rating, Received, Started, Suspected, Trusted, Woke
 from tenure.durations import NS_PER_S
 from tenure.simulator import simulate
 from tenure.simulator.scenario import parse_script
 from tests.algorithms import preferring
-from tests.algorithms.appointed import Appoint, Appointed, Licensed, Stubborn
+from tests.algorithms.appointed import Appoint, Appointed, Licensed, Obstinate, Stubborn
 from tests.algorithms.mutants_preference import MUTANTS, Mutant
 
 LEASED = Preference.over(MajorityLease.over(Bully))
@@ -168,7 +168,59 @@ def test_a_tenure_that_has_run_out_is_over_whoever_is_preferred() -> None:
     assert authorised(node, Woke(), DELAY_NS // 2) == []
     node.handle(Suspected(3), DELAY_NS)
     assert Asked(None) in inner.given
-    assert node.leader != 1
+    assert (node.leader != 1, node.role) == (True, Role.FOLLOWING)
+
+
+class Fleeting(Licensed):
+    """The same, but that it loses the authority of each term in the step in which it has won it."""
+
+    def appoint(self, leader: int | None, term: int) -> list[Effect]:
+        return [*super().appoint(leader, term), *([Deposed(term, "lost")] if leader == self.me else [])]
+
+
+def test_a_tenure_of_one_step_has_a_beginning_and_an_end() -> None:
+    """In this order: nobody is deposed who was not authorised."""
+    node = Preference.over(Fleeting)(1, (1, 2, 3), random.Random(1))
+    node.handle(Started(), 0)
+    effects = node.handle(Received(2, Appoint(1, 1)), 0)
+    assert [type(effect) for effect in effects if not isinstance(effect, Send)] == [Recognised, Authorised, Deposed]
+
+
+def test_who_has_lost_its_authority_is_not_asked_to_step_down() -> None:
+    """It ran out inside as well: what comes next is the affair of the elector there."""
+    node, inner = running_out()
+    node.handle(Received(2, Stands(2, 1, Rating())), DELAY_NS)
+    assert [event for event in inner.given if isinstance(event, Asked)] == []
+
+
+def test_a_new_tenure_in_one_step_with_the_end_of_the_last_begins_the_delay_anew() -> None:
+    """Node 1 is appointed again half-way; its authority is told until a whole delay from then."""
+    node = leading(Licensed)
+    assert isinstance(node.inner, Licensed)
+    node.inner.pending = Appoint(1, 2)
+    effects = node.handle(Trusted(2), DELAY_NS // 2)
+    told = [effect for effect in effects if isinstance(effect, Authorised | Deposed)]
+    assert told == [Deposed(1, "another was appointed"), Authorised(2, DELAY_NS // 2 + DELAY_NS)]
+
+
+@pytest.mark.parametrize("inner", [Appointed, Licensed])
+def test_who_flaps_does_not_keep_others_from_their_turn(inner: type[Appointed]) -> None:
+    """Nodes 4 and 5 are better than 3, which waits for 4; 4 is gone before its turn, and 5 comes too late for that."""
+    node = Preference.over(inner)(1, range(1, 6), random.Random(1), Settings(delay_ns=40, tell_every_ns=10))
+    better = Rating(priority=2)
+    for now_ns, event in (
+        (0, Started()),
+        (0, Received(3, Stands(3, 1, Rating(priority=1)))),
+        (0, Received(2, Appoint(1, 1))),
+        (8, Received(4, Stands(4, 1, better))),
+        (16, Received(5, Stands(5, 1, better))),
+        (40, Woke()),
+    ):
+        node.handle(event, now_ns)
+    assert (node.leader, node.wake_ns) == (1, 48)
+    node.handle(Suspected(4), 47)
+    node.handle(Woke(), 48)
+    assert node.leader == 3
 
 
 def test_who_is_recognised_without_authority_hands_nothing_over() -> None:
@@ -227,6 +279,11 @@ def test_what_would_be_refused_is_not_asked() -> None:
     assert preferring.what_would_be_refused_is_not_asked(Stubborn) == ""
 
 
+def test_what_came_to_nothing_is_not_asked_again_at_once() -> None:
+    """As of paxos, which tries once and leads on."""
+    assert preferring.what_would_be_refused_is_not_asked(Obstinate) == ""
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [
@@ -258,6 +315,22 @@ def held(script: str, seed: int) -> list[int]:
 def test_a_lease_is_handed_to_the_preferred_node_once(seed: int) -> None:
     """The greatest is elected and leased; after the delay node 2 holds, and goes on holding."""
     assert held("detector told\nnodes 1 2 3\nuntil 60s", seed) == [3, 2]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_preferred_node_holds_on_when_the_greatest_comes_back(seed: int) -> None:
+    """Whom the election inside would rather have, and who is no better, takes nothing over: hazard C25."""
+    returns = "at 30s crash 3\nat 34s restart 3"
+    assert held(f"detector told\nnodes 1 2 3\nuntil 80s\n{returns}", seed) == [3, 2]
+
+
+@pytest.mark.parametrize("seed", [57, 177, 207])
+def test_who_claims_in_vain_all_the_time_does_not_come_first_at_a_hand_over(seed: int) -> None:
+    """The election would have 5, which claims again and again while 4 holds, and in these runs just when 4 hands over
+    to 2: the takeover happens once all the same.
+    """
+    returns = "at 100ms crash 2\nat 100ms crash 5\nat 15s restart 5\nat 20s restart 2"
+    assert held(f"detector told\nnodes 1 2 3 4 5\nuntil 60s\n{returns}", seed) == [5, 4, 2]
 
 
 @pytest.mark.parametrize("seed", range(3))

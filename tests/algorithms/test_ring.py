@@ -14,10 +14,11 @@ import pytest
 
 from tenure.algorithms.ring import Elected, Election, Ring, Settings
 from tenure.core.effects import Send
-from tenure.core.events import Received, Started, Suspected, Trusted
+from tenure.core.events import Joined, Left, Received, Started, Suspected, Trusted
+from tenure.durations import NEVER_NS
 from tenure.simulator.network import MS
 from tenure.simulator.surroundings import Surroundings
-from tests.algorithms.group import TOLD, UNTOLD, Group
+from tests.algorithms.group import DELAY_MS, TOLD, UNTOLD, Group
 from tests.algorithms.storms import OnAnyLinks
 
 SETTINGS = Settings(hop_ns=20 * MS)
@@ -137,6 +138,56 @@ def test_a_successor_that_dies_with_the_token_is_gone_round() -> None:
     assert g.agreed == 4
 
 
+def test_a_candidate_that_dies_is_missed_before_the_time_is_out() -> None:
+    """Who last passed its number begins a new round as soon as it hears of the death."""
+    g = ring((1, 2, 3, 4, 5), msgspec.structs.replace(TOLD, detect_least_ns=30 * MS, detect_most_ns=30 * MS))
+    g.let("crash 5")
+    g.run(30 + 3.5 * DELAY_MS)  # 4 has put its number in the place of a smaller one, and it is not home
+    assert g[1].role == "electing"
+    assert g.leaders[4] is None
+
+    g.let("crash 4")
+    g.run(3 * 5 * 20 - 80)  # before anybody's time is out
+
+    assert g.agreed == 3
+
+
+def missed_by(returning: int, order: tuple[int, ...]) -> Group:
+    """A ring whose last nodes know a later result than this one, which was down when it passed, and the next.
+
+    The result is given to the last node, as if the one before had won, and had been back before it was missed.
+    """
+    g = ring(order, UNTOLD)
+    for node in order[1 : order.index(returning)]:
+        g.let(f"crash {node}")
+        g.give(order[0], Suspected(node))
+    g.run(5 * DELAY_MS)
+    g.let(f"crash {returning}")
+    g.give(order[-1], Received(order[-2], Elected(9, order[-2])))
+    g.run(5 * DELAY_MS)
+    g.let(f"restart {returning}")
+    g.run(10 * DELAY_MS)
+    return g
+
+
+def test_who_is_back_before_it_is_missed_hears_what_it_missed() -> None:
+    """Its successor knows an earlier result only; its predecessor has said the later one, and says it again."""
+    g = missed_by(2, (1, 2, 3, 4))
+
+    assert g.agreed == 3
+
+
+def test_who_is_back_asks_further_when_its_predecessor_turns_out_to_be_dead() -> None:
+    """It takes all for living in the beginning, and the dead tell nothing."""
+    g = missed_by(3, (1, 2, 3, 4, 5))
+    assert g.leaders == {1: 4, 3: 5, 4: 5, 5: 4}
+
+    g.give(3, Suspected(2))
+    g.run(5 * DELAY_MS)
+
+    assert g.agreed == 4
+
+
 def test_C26_a_number_of_a_dead_starter_does_not_circle_for_ever() -> None:
     """It goes round once, and where it comes by again it ends."""
     g = ring((1, 2, 3), UNTOLD)
@@ -199,6 +250,53 @@ def test_a_late_announcement_of_an_earlier_round_changes_nothing() -> None:
     assert g.answer(1, Received(2, Elected(1, 3))) == [Send(2, Elected(g[1].term, 2))]
 
 
+def test_who_sends_a_number_of_an_earlier_round_is_told_of_the_present_one() -> None:
+    """So who is back takes part at once, and need not wait for a token to come by, or for its own time-out."""
+    node = Ring(5, (3, 5, 7), random.Random(1))
+    node.handle(Started(), 0)
+    node.handle(Received(3, Election(4, 7)), 0)
+
+    assert node.handle(Received(3, Election(1, 3)), 0) == [Send(3, Election(4, 7))]
+    assert node.handle(Received(3, Election(4, 3)), 0) == [], "it has been told, or is being told, in this round"
+
+
+def test_of_two_results_of_one_round_the_greater_counts_and_whoever_sends_the_other_is_told() -> None:
+    """Two halves of a ring may number their rounds alike; the later one to arrive must not win."""
+    node = Ring(5, (3, 5, 7), random.Random(1))
+    node.handle(Started(), 0)
+    node.handle(Received(3, Elected(4, 7)), 0)
+
+    assert node.handle(Received(3, Elected(4, 3)), 0) == [Send(3, Elected(4, 7))]
+    assert node.leader == 7
+
+
+def test_halves_that_elect_in_rounds_of_one_number_agree_when_they_meet() -> None:
+    """Outside the model; 5 is dead, and each half elects once."""
+    g = ring((1, 2, 3, 4, 5))
+    g.let("crash 5", "partition 1 3 | 2 4")
+    g.run(20_000)
+    assert g.leaders == {1: 3, 2: 4, 3: 3, 4: 4}
+    assert len({g[node].term for node in (1, 2, 3, 4)}) == 1
+
+    g.let("heal")
+    g.run(20_000)
+
+    assert g.agreed == 4
+
+
+def test_a_number_that_was_suspected_when_it_left_is_believed_when_it_joins_again() -> None:
+    """Suspicion ends with membership: it is the successor again, and its results are not doubted."""
+    node = Ring(1, (1, 2, 3), random.Random(1))
+    for event in (Started(), Suspected(2), Left(2)):
+        node.handle(event, 0)
+    assert (node.successor, node.suspects) == (3, set())
+
+    node.handle(Joined(2), 0)
+    node.handle(Received(3, Elected(4, 2)), 0)
+
+    assert (node.successor, node.leader, node.wake_ns) == (2, 2, NEVER_NS)
+
+
 @pytest.mark.parametrize("newcomer", [9, 4])
 def test_who_joins_is_told_and_deposes_nobody(newcomer: int) -> None:
     """A healthy leader stays, also when the newcomer is greater."""
@@ -257,6 +355,26 @@ def test_a_partition_gives_two_leaders_for_as_long_as_it_lasts() -> None:
     g.let("heal")
     g.run(70_000)
     assert g.agreed is not None
+
+
+def test_halves_that_miss_each_others_results_when_they_meet_stay_apart_until_a_neighbour_changes() -> None:
+    """Outside the model, twice: what they tell each other then is said once, and here it is lost."""
+    g = ring((1, 2, 3, 4, 5))
+    g.let("partition 1 2 3 | 4 5")
+    g.run(20_000)
+    g.let("heal", "lose 100%")
+    g.run(1_000)  # all trust one another again
+    g.let("heal")
+    g.run(60_000)
+    assert g.leaders == {1: 3, 2: 3, 3: 3, 4: 5, 5: 5}
+
+    g.give(3, Suspected(4))
+    g.give(3, Trusted(4))
+    g.give(5, Suspected(1))
+    g.give(5, Trusted(1))
+    g.run(20_000)
+
+    assert g.agreed == 3
 
 
 def test_an_order_that_names_a_node_twice_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -50,6 +51,20 @@ def test_the_failing_part_is_told(run: Any) -> None:
     assert done.err == "tenure: not linearizable: key register\n"
 
 
+def test_the_file_on_the_page_gives_what_the_page_says(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """Whoever copies the history into a file and types the command sees that."""
+    page = (Path(__file__).parents[2] / "docs/concepts/linearizability.md").read_text()
+    found = re.search(
+        r"```text\n(\{:process.*?)```\n\n```console\n# fragment.*?\n\$ tenure check (.*?)\n(.*?)```", page, re.DOTALL
+    )
+    assert found is not None
+    history, arguments, says = found.groups()
+    monkeypatch.chdir(tmp_path)
+    Path("stale.edn").write_text(history)
+    assert run(*arguments.split()).out == says
+    assert Path("stale.svg").exists()
+
+
 def test_json_has_the_part(run: Any) -> None:
     """One document, or one line."""
     done = run(STALE, "-o", "json")
@@ -82,6 +97,14 @@ def test_a_full_disk_is_no_verdict(run: Any) -> None:
     """It would end with 1, which says that the history is not linearizable."""
     with patch("tenure.cli.check.rows", side_effect=OSError(28, "No space left on device")):
         assert run(str(HISTORIES / "right-five-clients.log")).code == Exit.TENURE_FAILED
+
+
+def test_a_broken_disk_is_no_verdict(run: Any) -> None:
+    """Nor is it said that the output is at fault."""
+    with patch("tenure.simulator.linearizability.histories.read", side_effect=OSError(5, "Input/output error")):
+        done = run(STALE)
+    assert done.code == Exit.TENURE_FAILED
+    assert done.err == f"tenure: {STALE} cannot be read (Input/output error): copy it to another disk\n"
 
 
 @pytest.mark.parametrize("name", ["wrong-five-clients.log", "right-five-clients.edn", "right-three-keys.jsonl"])

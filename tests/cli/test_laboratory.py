@@ -137,6 +137,9 @@ def test_a_broken_expectation_is_a_violation(run: Any) -> None:
         (("--algorithm", "bully", "--picture", "a.png"), Exit.USAGE, "name it a.html"),
         (("--algorithm", "bully", "--trace", "no/t.jsonl"), Exit.USAGE, "mkdir -p no"),
         (("--algorithm", "bully", "--picture", "no/a.svg"), Exit.USAGE, "mkdir -p no"),
+        (("--algorithm", "bully", "--picture", ""), Exit.USAGE, "it is empty; give the name of a file"),
+        (("--algorithm", "bully", "--trace", ""), Exit.USAGE, "it is empty; give the name of a file"),
+        (("--scenario", "/dev/zero"), Exit.CONFIGURATION, "more than 16777216 bytes, as no scenario has"),
         (("--scenario", "s.txt", "--fault", "crash"), Exit.USAGE, "leave --fault away"),
         (("--scenario", "s.txt"), Exit.CONFIGURATION, "s.txt, line 2"),
         (("--scenario", "no.txt"), Exit.USAGE, "no.txt"),
@@ -201,6 +204,16 @@ def test_a_hunt_in_which_nobody_is_elected_shows_nothing(run: Any) -> None:
     done = run("hunt", "--algorithm", "raft", "--seeds", "3", "--until", "100ms")
     assert done.code == Exit.FAILURE
     assert "this shows nothing" in done.err
+
+
+def test_what_a_hunt_found_is_told_where_no_file_can_be_written(run: Any) -> None:
+    """After hours nobody would look for it again; the line of the seed shows it."""
+    done = run("hunt", *DIVIDED, "--seeds", "40", "--schedule", "/dev/full")
+    assert done.code == Exit.FAILURE
+    assert "/dev/full cannot be written (No space left on device): copy the schedule" in done.err
+    assert re.search(r"^smallest schedule:\n  # one-leader .*\n(  .*\n)*  at .* partition ", done.out, re.MULTILINE)
+    (line,) = re.findall(r"^tenure: bully violates one-leader: (tenure simulate .*)$", done.err, re.MULTILINE)
+    assert run(*shlex.split(line)[1:]).code == Exit.FAILURE
 
 
 def test_several_algorithms_are_one_table(run: Any) -> None:

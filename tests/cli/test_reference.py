@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from importlib import import_module
 
 import click
@@ -20,6 +21,17 @@ OPTIONS = {name: SECTIONS[name] + SHARED for name in COMMANDS} | {"run": RUN}
 """Where the options of each command stand; `run` has a page of its own, and they stand there alone."""
 
 
+def options_of(command: click.Command) -> set[str]:
+    """All that it takes, and that its own commands take."""
+    options = {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for own in map(partial(command.get_command, context), command.list_commands(context)):
+            assert own is not None
+            options |= options_of(own)
+    return options
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_section(name: str) -> None:
     """A section, and a line in the table with the words of `tenure --help`."""
@@ -31,9 +43,7 @@ def test_every_command_has_a_section(name: str) -> None:
 def test_every_option_is_in_the_reference(name: str) -> None:
     """In the command's own section, or among those that most commands have; for `run`, on its page."""
     command: click.Command = import_module(f"tenure.cli.{name}").command
-    options = {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
-
-    missing = {option for option in options if f"`{option}" not in OPTIONS[name]}
+    missing = {option for option in options_of(command) if f"`{option}" not in OPTIONS[name]}
 
     assert missing == set()
 
@@ -42,11 +52,9 @@ def test_every_option_is_in_the_reference(name: str) -> None:
 def test_the_reference_invents_no_option(name: str) -> None:
     """What a command's table lists, the command has."""
     command: click.Command = import_module(f"tenure.cli.{name}").command
-    options = {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
-
     listed = RUN if name == "run" else SECTIONS[name]
 
-    assert set(re.findall(r"^\| `(--[a-z-]+)", listed, re.MULTILINE)) <= options
+    assert set(re.findall(r"^\| `(--[a-z-]+)", listed, re.MULTILINE)) <= options_of(command)
 
 
 def test_what_run_takes_stands_in_one_place() -> None:

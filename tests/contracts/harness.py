@@ -27,6 +27,8 @@ class BackendHarness(ABC):
     """One service for one test, empty at the start."""
 
     kind: str
+    moves = True
+    """Whether elections can move here and away; where not, the tests of that do not run."""
 
     @abstractmethod
     def connect(self) -> Backend:

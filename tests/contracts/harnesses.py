@@ -13,6 +13,7 @@ from tenure.backends.memory import MemoryBackend, MemoryService
 from tenure.backends.registry import connect
 from tenure.clock import ManualClock
 from tests.contracts.harness import BackendHarness, Puppet
+from tests.contracts.member_group import MemberHarness
 
 LIMIT_S = 30.0
 """A Python process that starts on a loaded machine, imports the backend and is elected."""
@@ -175,4 +176,9 @@ class ProcessPuppet(Puppet):
         await self._process.wait()
 
 
-HARNESSES: tuple[type[MemoryHarness | FileHarness | LeaseHarness], ...] = (MemoryHarness, FileHarness, LeaseHarness)
+HARNESSES: tuple[type[MemoryHarness | FileHarness | LeaseHarness | MemberHarness], ...] = (
+    MemoryHarness,
+    FileHarness,
+    LeaseHarness,
+    MemberHarness,
+)

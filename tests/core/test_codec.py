@@ -87,6 +87,13 @@ def test_what_is_nested_without_end_is_malformed() -> None:
         Codec((Ask,)).decode(bytes((VERSION,)) + b"\x91" * 100_000)
 
 
+def test_text_that_is_no_utf_8_is_malformed() -> None:
+    """The library underneath raises UnicodeDecodeError for it, which is no error of its own."""
+    good = CODEC.encode(Ask(1, "ab"))
+    with pytest.raises(Malformed):
+        CODEC.decode(good[:-1] + b"\x80")
+
+
 def test_a_field_that_a_later_version_appends_is_ignored() -> None:
     """A message is an array: what stands behind its known fields is somebody's, but not ours."""
     later = bytes((VERSION,)) + msgspec.msgpack.encode(["ASK", 3, "me", "new"])

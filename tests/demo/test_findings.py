@@ -8,8 +8,7 @@ from tenure.audit import Record, audit
 from tenure.demo import picture
 from tenure.demo.books import BooksState
 from tenure.demo.findings import Findings, failure_of
-from tenure.demo.late_write import Refusal
-from tenure.demo.script import Pause, TakeOver
+from tenure.demo.script import Pause, Refusal, TakeOver
 from tests.audit.records_of import Process
 
 ANN = Process("ann", token=1, pid=101)

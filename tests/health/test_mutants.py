@@ -16,7 +16,8 @@ from tenure import Reason, announcer, handle, serve_health
 from tenure.clock import ManualClock
 from tenure.handle import Hold
 from tenure.health import address, server, service
-from tenure.health.paths import Answer, Paths
+from tenure.health.answers import Answer
+from tenure.health.paths import Paths
 from tenure.health.server import HttpServer
 from tenure.keeper import Keeper
 from tenure.lag import Lag

@@ -11,7 +11,7 @@ import pytest
 
 from tenure import Health, serve_health
 from tenure.health import server as server_module
-from tenure.health.paths import Answer
+from tenure.health.answers import Answer
 from tenure.health.server import CONNECTIONS, HEAD_BYTES
 from tests.election.stage import Stage, wait_until
 from tests.health.asking import ask, connected, sent, status

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from tenure.metrics.exposition import Family, Histogram, Sample, render
+from tenure.histogram import Histogram
+from tenure.metrics.exposition import Family, Sample, buckets, render
 from tests.metrics.stand_in import parsed
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -39,11 +40,11 @@ def test_a_histogram_counts_each_value_in_every_bucket_that_holds_it(values: lis
     for one in values:
         histogram.observe(one)
 
-    (family,) = text_string_to_metric_families(render([Family("m", "histogram", "h", histogram.samples(()))]))
-    buckets = {s.labels["le"]: s.value for s in family.samples if s.name == "m_bucket"}
+    (family,) = text_string_to_metric_families(render([Family("m", "histogram", "h", buckets(histogram, ()))]))
+    counted = {s.labels["le"]: s.value for s in family.samples if s.name == "m_bucket"}
     rest = {s.name: s.value for s in family.samples if s.name != "m_bucket"}
 
-    assert buckets == {
+    assert counted == {
         **{f"{bound:g}": sum(one <= bound for one in values) for bound in Histogram.BOUNDS_S},
         "+Inf": len(values),
     }

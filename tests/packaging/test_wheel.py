@@ -35,7 +35,7 @@ def test_the_base_dependencies_are_two(metadata: Message) -> None:
     """The wheel requires click and msgspec; whatever else it names belongs to an extra."""
     required = [str(line) for line in metadata.get_all("Requires-Dist", [])]
     assert {line.split()[0] for line in required if "extra ==" not in line} == {"click", "msgspec"}
-    assert set(metadata.get_all("Provides-Extra", [])) == {"fast"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"certificates", "fast", "server"}
 
 
 def test_the_metadata_say_who_may_use_it(metadata: Message) -> None:

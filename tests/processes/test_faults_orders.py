@@ -174,7 +174,10 @@ def test_a_rule_of_the_wrapper_taken_away_is_noticed(trial: Trial, monkeypatch: 
         test_L14_a_job_that_ends_well_because_its_tenure_was_lost_has_not_succeeded(trial)
 
     monkeypatch.setenv("FAULT_MUTANT", "ignore_orders_before_the_job")
-    ordered = run(trial, sys.executable, str(PROGRAMS / "fault_run.py"), "take_lock", "after", job=("ends=0.05",))
-    assert ordered.wait() == 0
-    assert len(trial.opened()) == 1, "test_L13_ordered_to_end_while_it_is_elected_it_starts_no_job would have failed"
+    for _ in range(5):  # on a busy machine the order may come when the job has begun, and is obeyed then
+        ordered = run(trial, sys.executable, str(PROGRAMS / "fault_run.py"), "take_lock", "after", job=("ends=0.05",))
+        assert ordered.wait() in {0, TERMINATED}
+        if trial.opened():
+            break
+    assert trial.opened(), "test_L13_ordered_to_end_while_it_is_elected_it_starts_no_job would have failed"
     trial.settle()

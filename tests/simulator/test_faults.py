@@ -36,6 +36,7 @@ FAULTS: st.SearchStrategy[AnyFault] = st.one_of(
         )
     ),
     st.builds(faults.Pause, NODES, TIMES),
+    st.builds(faults.CrashLeader, TIMES),
     st.builds(faults.Partition, GROUPS),
     st.builds(faults.CutLink, NODES, NODES, st.booleans()),
     st.builds(faults.MendLink, NODES, NODES, st.booleans()),

@@ -529,6 +529,7 @@ def test_a_compressed_history_is_told_from_none() -> None:
 STRANGE = '{"client":1,"key":"x","kind":"read","argument":[1],"result":1,"invoked_ns":1,"completed_ns":2}'
 BEGUN = "{:process 1, :type :invoke, :f :write, :value 1}"
 PAIR = "{:process 1, :type :invoke, :f :write, :value [1 2]}"
+ASKED = ((":invoke", 3), (":ok", 4))
 
 
 @pytest.mark.parametrize(
@@ -553,16 +554,73 @@ PAIR = "{:process 1, :type :invoke, :f :write, :value [1 2]}"
         (["{:process 1 :type}"], "a key without a value"),
         (["{:process 1, :type :invoke, :f :write, :value " + "[" * 50], "more than 32 deep"),
         (["INFO  jepsen.util - one\t:invoke\t:read\tnil"], "line 1: one is no number of a process"),
-        (["{:process 1, :type :invoke, :f :write, :value " + "1" * 5000 + "}"], "line 1: Exceeds the limit"),
+        (
+            ["{:process 1, :type :invoke, :f :write, :value " + "1" * 5000 + "}"],
+            "line 1: a number has 5000 digits, and 4000 are read",
+        ),
         (['{"' + "a" * (1 << 20)], "line 1: it has more than 1048576 bytes"),
+        (["{:process 1, :type [1], :f :write, :value 1}"], "lacks a :process (a number), an :f, or a :type"),
+        (["{:process 1, :process 2, :type :invoke, :f :read}"], "a map has one key twice"),
+        (["INFO  jepsen.util - " + "1" * 5000 + "\t:invoke\t:read\tnil"], "1 is no number of a process"),
+        (["INFO  jepsen.util - :nemesis\t:info\t:start\tnil", BEGUN], "holds no operation"),
+        ([BEGUN.replace("1}", "1e999}")], "line 1: 1e999 is too great to be told from others"),
+        ([BEGUN.replace("1}", '"\\uD800"}')], "has half a character"),
+        (
+            [PAIR, *(f"{{:process 2, :type {did}, :f :read, :value [{key} nil]}}" for did, key in ASKED)],
+            "line 3: process 2 ends a read of [4 nil], and had begun [3 nil]",
+        ),
     ],
-    ids=range(21),
+    ids=range(28),
 )
 def test_what_cannot_be_read_is_told_by_its_line(lines: list[str], said: str) -> None:
     """Nothing is passed over in silence: an operation that is lost would make another verdict."""
     with pytest.raises(HistoryError) as caught:
         histories.parse([line.encode() for line in lines], name="file")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "is_same"),
+    [
+        ("{1 2}", "{1 3}", False),
+        ('{"a" 1}', "{:a 1}", False),
+        ("{:a 1, :b 2}", "{:b 2, :a 1}", True),
+        ("#{1 2 3}", "#{3 1 2}", True),
+        ("#{1 2 3}", "[1 2 3]", False),
+        ("[1 2 3]", "(1 2 3)", True),
+        (r'"\u0041"', '"A"', True),
+        (r'"\u0041"', '"u0041"', False),
+        (r'"\uD83D\uDC0E"', '"\N{HORSE}"', True),
+        ("nil", "false", False),
+        ("1", "1N", True),
+        ("1", "1.0", False),
+        ("1", "true", False),
+        (":a", '":a"', False),
+    ],
+)
+def test_what_is_one_value_in_clojure_is_one_here(written: str, read: str, is_same: bool) -> None:
+    """Else a verdict would be wrong."""
+    lines = [
+        f"{{:process 1, :type :invoke, :f :write, :value {written}}}",
+        f"{{:process 1, :type :ok, :f :write, :value {written}}}",
+        "{:process 1, :type :invoke, :f :read, :value nil}",
+        f"{{:process 1, :type :ok, :f :read, :value {read}}}",
+    ]
+    verdict = check(histories.parse([line.encode() for line in lines]).operations)
+    assert verdict.outcome is (LINEARIZABLE if is_same else VIOLATION)
+
+
+@pytest.mark.parametrize(
+    "line", ["{:process 1, :type :invoke, :f :write, :value 1}", "1\t:invoke\t:write\t1", STRANGE.replace("[1]", "[]")]
+)
+def test_encodings(line: str) -> None:
+    """A byte order mark is no part of the text; UTF-16 is refused with what to do, a wrong byte with its place."""
+    (one,) = histories.parse([line.encode("utf-8-sig"), b"\n"]).operations
+    assert one.client == 1
+    with pytest.raises(HistoryError, match="write it as UTF-8 first"):
+        histories.parse([line.encode("utf-16")])
+    with pytest.raises(HistoryError, match=f"byte {len(line)} of it is no UTF-8"):
+        histories.parse([line.encode()[:-1] + b"\xff" + line.encode()[-1:]])
 
 
 @given(

@@ -6,7 +6,7 @@ import pytest
 
 from tenure import trace
 from tenure.core.effects import Persist
-from tenure.core.events import Asked, Joined, Left, Reconfigure, Started, Suspected, Trusted
+from tenure.core.events import Asked, Event, Joined, Left, Reconfigure, Started, Suspected, Trusted
 from tenure.detectors.watched import Watched
 from tenure.simulator.faults import AnyFault, parse
 from tenure.simulator.network import MS
@@ -14,6 +14,7 @@ from tests.simulator.probe import Kept, Probe, Scene, Script
 
 NOTHING = [
     "crash 9",
+    "crash leader for 1s",
     "restart 9",
     "pause 9 for 1s",
     "drift 9 +1ppm",
@@ -174,6 +175,28 @@ def test_what_a_detector_of_its_own_thinks_is_told() -> None:
     assert told == [(1, 2, False), (1, 2, True)] * 2
 
 
+def takes_itself_for_leader(probe: Probe, event: Event, now_ns: int) -> None:
+    """Nodes 1 and 2 do, the second in a later term."""
+    del event, now_ns
+    if probe.me < 3:
+        probe.leader, probe.term = probe.me, probe.me
+
+
+def test_who_leads_in_the_latest_term_dies_and_comes_back() -> None:
+    """Whoever it is; or somebody brings it back before."""
+    scene = Scene(Script(takes_itself_for_leader))
+    assert scene.let("crash leader for 2s")
+    assert sorted(scene.world.electors) == [1, 3]
+    scene.run(1_999)
+    assert sorted(scene.world.electors) == [1, 3]
+    scene.run(2_000)
+    assert sorted(scene.world.electors) == [1, 2, 3]
+    scene.let("crash leader for 2s")
+    scene.let("restart 2")
+    scene.run(5_000)
+    assert scene.world.nodes[2].life == 3
+
+
 def test_every_fault_is_carried_out() -> None:
     """None is forgotten: each strikes something in one world or another."""
     words = [
@@ -199,8 +222,9 @@ def test_every_fault_is_carried_out() -> None:
         "leave 3",
         "crash 1",
         "restart 1",
+        "crash leader for 1s",
     ]
-    scene = Scene(Script())
+    scene = Scene(Script(takes_itself_for_leader))
     assert [one for one in words if not scene.let(one)] == []
     assert {type(parse(one)) for one in words} == set(AnyFault.__args__)
     assert [record.text for record in scene.told(trace.Struck)] == words

@@ -16,6 +16,7 @@ from tenure.simulator.drawing import KINDS
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
 from tenure.simulator.plan import Plan, draw, kinds_beyond, kinds_within
+from tenure.simulator.scenario import Scenario, parse_script, refuse_what_cannot_happen
 from tenure.simulator.surroundings import Surroundings
 from tenure.simulator.world import World
 from tests.simulator.probe import Probe, Script
@@ -94,6 +95,17 @@ def test_whoever_is_wished_for_keeps_a_majority_that_is_never_gone(seed: int, no
     assert min(joined, default=nodes + 1) > nodes
     assert len(set(joined)) == len(joined)
     assert gone.isdisjoint(plan.converging)
+
+
+@every_kind
+def test_what_is_drawn_can_be_said_in_a_script(kind: type[Elector]) -> None:
+    """It names nobody who never is: a script that does is refused, and shrinking takes no step to such a one."""
+    group = tuple(range(1, 6))
+    for seed in range(300):
+        plan = draw(kind, group, seed, UNTIL_NS)
+        scenario = Scenario(nodes=group, until_ns=UNTIL_NS, strokes=plan.strokes)
+        refuse_what_cannot_happen(scenario, group, UNTIL_NS)
+        assert parse_script(scenario.script()).strokes == plan.strokes
 
 
 @pytest.mark.parametrize("seed", range(100))

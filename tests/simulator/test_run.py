@@ -17,13 +17,13 @@ from tenure import trace
 from tenure.core.effects import Authorised, Effect, Persist, Recognised
 from tenure.core.events import Event, Started
 from tenure.core.model import Guarantee
+from tenure.core.words import kind_of
 from tenure.errors import ConfigurationError
 from tenure.simulator import names, simulate
 from tenure.simulator.drawing import KINDS
 from tenure.simulator.plan import kinds_within
 from tenure.simulator.run import Run
 from tenure.simulator.scenario import parse_script
-from tenure.simulator.words import kind_of
 from tests.simulator.probe import Kept, Probe, Script
 
 SEEDS = 40

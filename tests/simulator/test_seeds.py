@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from tenure.simulator import drawing, names, plan, simulate
-from tenure.simulator.faults import AnyFault
+from tenure.simulator.faults import AnyFault, Join
 
 EACH = 10
 UNTIL_S = 60
@@ -42,7 +42,9 @@ def test_every_kind_begins_with_its_stroke(kind: str) -> None:
     """The table of what should have fired names what is drawn."""
     drawn = drawing.Draw(Random(1), (1, 2, 3), 10**11, keeps_majority=True)
     drawing.KINDS[kind].draw(drawn)
-    assert type(drawn.strokes[0].fault) is drawing.KINDS[kind].begins
+    begun = [type(stroke.fault) for stroke in drawn.strokes]
+    first = begun[1] if begun[0] is Join and kind == "beset-change" else begun[0]  # its newcomer may join before it
+    assert first is drawing.KINDS[kind].begins
 
 
 def test_every_fault_is_drawn_or_ends_one() -> None:

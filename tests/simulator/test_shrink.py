@@ -12,6 +12,7 @@ import pytest
 
 from tenure.simulator import Scenario, plan, simulate
 from tenure.simulator import shrink as shrinking
+from tenure.simulator.checkers import Violation
 from tenure.simulator.faults import Ask, Crash, Duplicate, Heal, Latency, Lose, Partition, Pause, SetVoters, Stroke
 from tenure.simulator.hunt import Job, hunt
 from tenure.simulator.plan import Plan
@@ -171,6 +172,22 @@ def test_a_shrinker_that_takes_any_objection_ends_with_another() -> None:
 
 
 # Steps
+
+
+def test_what_was_shrunk_speaks_of_nobody_who_never_is() -> None:
+    """Node 4 joins and votes; an objection to its vote alone must leave it its joining, or no script could say so."""
+    script = "algorithm raft\nnodes 1 2 3\nuntil 9s\ndetector told\nat 1s join 4\nat 2s voters 1 2 4 by 1\n"
+    seen = Violation("no-exception", 2_000_000_000, "node 4 votes")
+
+    def objects(scenario: Scenario, checker: str) -> Violation | None:
+        votes = any(isinstance(one.fault, SetVoters) and 4 in one.fault.voters for one in scenario.strokes)
+        return seen if votes and checker == seen.checker else None
+
+    with patch.object(shrinking, "objection", objects):
+        found = shrink(parse_script(script), seen.checker)
+
+    assert found is not None
+    assert parse_script(found.scenario.script()).strokes == found.scenario.strokes
 
 
 def test_what_happens_to_a_node_goes_with_it() -> None:

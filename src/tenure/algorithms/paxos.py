@@ -298,15 +298,14 @@ class Paxos(Balloting):
             self.ledger = record
         self.term = self.ledger.term
         self._recognise(self.ledger.leader)
-        if self._others():
-            self._repeat_ns = now_ns + 1 + int(self.chance.random() * self.settings.repeat_ns)
+        self._repeat_ns = now_ns + 1 + int(self.chance.random() * self.settings.repeat_ns)
 
     def _settle(self, now_ns: int) -> None:
         """After each event: a voter that misses the leader will propose; the role and the timer follow."""
         misses_leader = self.leader is None or self.leader in self.suspects or self.leader not in self.members
         if self.proposal is None:
             if not misses_leader or self.me not in self.voters:
-                self._propose_ns = NEVER_NS
+                self._propose_ns, self._tries = NEVER_NS, 0
             elif self._propose_ns == NEVER_NS:
                 self._pause(now_ns)
         self.wake_ns = min(self._propose_ns, self._repeat_ns)
@@ -329,10 +328,10 @@ class Paxos(Balloting):
                 self._pause(now_ns)
         if now_ns >= self._repeat_ns:
             self._repeat_ns = now_ns + self.settings.repeat_ns
-            others = self._others()
-            self._turn = (self._turn + 1) % len(others)
-            if self.leader is not None:
-                self._tell(others[self._turn])
+            others = self._others()  # nobody, perhaps: who is alone now need not stay so
+            self._turn += 1
+            if others and self.leader is not None:
+                self._tell(others[self._turn % len(others)])
 
     def why_not(self, to: NodeId | None) -> str | None:
         if self.role is not Role.LEADING or to == self.me:

@@ -177,6 +177,10 @@ class PaxosLease(Balloting):
         self._heard_until_ns = 0  # the lease of the leader that told of itself has run out by then
         self._ask_ns = NEVER_NS  # when to ask, for the first time or anew; while a proposal is under way, to give it up
 
+    @property
+    def authority_ns(self) -> int:
+        return self.settings.tenure_ns - self.settings.renew_ns
+
     def _receive(self, sender: NodeId, message: Message, now_ns: int) -> None:
         match message:
             case Prepare(ballot=ballot, incarnation=incarnation):
@@ -207,15 +211,14 @@ class PaxosLease(Balloting):
         self._ask_voters(Prepare(ballot, self.ledger.incarnation), after=self._written)
 
     def _promised(self, voter: NodeId, ballot: int, now_ns: int) -> None:
-        """With promises of a majority, none of which has lent to another, ask all to lend."""
+        """With promises of a majority, none of which has lent to another, lend to oneself and ask all to lend."""
         proposal = self.proposal
         if proposal is None or proposal.ballot != ballot or proposal.is_promised:
             return
         proposal.answers.add(voter)
         if self._is_majority(proposal.answers):
             proposal.is_promised, proposal.answers = True, set()
-            if self._is_free_for(self._mine, now_ns):
-                self.loan = Loan(self._mine, ballot, now_ns + self.settings.lease_ns)
+            self.loan = Loan(self._mine, ballot, now_ns + self.settings.lease_ns)
             self._ask_ns = now_ns + self.settings.answer_ns
             self._ask_voters(Accept(ballot, self.ledger.incarnation))
             self._count_own(now_ns)
@@ -224,7 +227,7 @@ class PaxosLease(Balloting):
         """What a majority has lent is owned."""
         self._run_out(now_ns)
         proposal = self.proposal
-        if proposal is None or proposal.ballot != ballot or not proposal.is_promised:
+        if proposal is None or proposal.ballot != ballot:
             return
         proposal.answers.add(voter)
         if self._is_majority(proposal.answers):
@@ -245,6 +248,10 @@ class PaxosLease(Balloting):
         self._effects += [Send(peer, Owned(self.token)) for peer in self._others()]
 
     def _count_own(self, now_ns: int) -> None:
+        """Its own promise, like any other, counts if no loan to another runs; afterwards it has lent to itself. Where
+        others are a majority without it, a loan to another that it has forgotten, or still knows, has made no owner:
+        one of those others would have had to lend as well, and has not.
+        """
         proposal = self.proposal
         if proposal is not None and self._durable >= proposal.record and self._is_free_for(self._mine, now_ns):
             vote = self._accepted if proposal.is_promised else self._promised

@@ -13,14 +13,15 @@ number alone deposes nobody: a leader gives way only to a greater rating.
 
 Hysteresis. Suspicion, or a new life, or a moment without a greater rating than the leader's, begins the delay anew,
 and so does a new leadership. So a preferred node that flaps faster than the delay causes no change of leader, and
-between two changes by preference lies the delay. A leader that is not eligible waits for it too.
+between two changes by preference lies the delay. A leader that is not eligible waits for it too. The elector inside
+gives way to nobody unasked, as a majority lease would to a greater number that is back.
 
 Where the elector inside gives authority, the work done under it needs time to stop. So no deadline is passed on that
 lies behind the instant at which this leader would hand over; if it turns out that it will not, the later one is.
 
-Assumes and guarantees what the elector inside does. That one must honour `Asked`: lease, paxos-lease and raft do; bully
-and ring refuse, because their choice would be the same again, and so does each where the better node could not lead.
-Then the node leads on.
+Assumes and guarantees what the elector inside does. That one must honour `Asked`: lease, paxos, paxos-lease and raft
+do; bully and ring refuse, because their choice would be the same again, and so does each where it knows that the better
+node could not lead. Then the node leads on.
 
 Around Raft it stands as around the others, and Raft itself has no priorities, as MongoDB's elections have: so the order
 and the delay are the same for all, and are judged once. Raft adds freshness of its own, which goes before: it brings
@@ -117,6 +118,7 @@ class Preference(Composed):
 
     def __init__(self, me: NodeId, members: Iterable[NodeId], chance: Random, settings: Settings | None = None) -> None:
         super().__init__(me, members, chance)
+        self.inner.hold_on()
         self.settings = settings or Settings()
         self.role: Role = Role.NEW
         self.rating = self.settings.ratings.get(me, Rating())
@@ -147,10 +149,9 @@ class Preference(Composed):
             case Received(sender=sender, message=Stands() as stands):
                 self._hear(sender, stands)
             case Suspected(peer=peer):
-                self._suspect(peer)
+                self.suspects.add(peer)
             case Trusted(peer=peer):
                 self.suspects.discard(peer)
-                self._tell_one(peer)
             case Joined(peer=peer):
                 self._join(peer, now_ns)
             case Left(peer=peer):
@@ -170,11 +171,9 @@ class Preference(Composed):
         if now_ns >= self._tell_ns:
             self._tell(now_ns)
         self._compare(now_ns)
-        heir = self._heir(now_ns)
-        if heir is not None and now_ns >= max(heir[1], self._ends_ns):
-            self._yield(heir[0], now_ns)
+        if self._gives_way(now_ns):
             self._compare(now_ns)
-            heir = self._heir(now_ns)
+        heir = self._heir()
         next_ns = NEVER_NS if heir is None else max(heir[1], self._ends_ns)
         self._pass_on(now_ns, NEVER_NS if heir is None else heir[1])
         self.leader, self.term = self.inner.leader, self.inner.term
@@ -190,7 +189,7 @@ class Preference(Composed):
             self._leads_since_ns, self.role = None, Role.FOLLOWING
             return
         if self._leads_since_ns is None:
-            self._leads_since_ns, self._asks_ns, self.role = now_ns, 0, Role.LEADING
+            self._leads_since_ns, self.role = now_ns, Role.LEADING
 
     def _leads(self, now_ns: int) -> bool:
         """Whether this node is the leader: by authority where the elector inside gives any."""
@@ -203,10 +202,10 @@ class Preference(Composed):
         assert self._leads_since_ns is not None
         return max(self._better_since_ns[peer], self._leads_since_ns) + self.settings.delay_ns
 
-    def _heir(self, now_ns: int) -> tuple[NodeId, int] | None:
+    def _heir(self) -> tuple[NodeId, int] | None:
         """To whom this leader hands over, and when, if nothing changes: to the best of those that have been better for
         long enough first; one that is better still, and only just not so, is waited for, so that there are not two
-        changes in the place of one.
+        changes in the place of one. However many come and go, who comes first waits for no longer than that.
         """
         if self._leads_since_ns is None:
             return None
@@ -217,10 +216,27 @@ class Preference(Composed):
         }
         if not due_ns:
             return None
-        soon_ns = max(now_ns, min(due_ns.values())) + self.settings.tell_every_ns
+        soon_ns = max(min(due_ns.values()) + self.settings.tell_every_ns, self._ends_ns)
         soon = (peer for peer in due_ns if due_ns[peer] <= soon_ns)
         best = max(soon, key=lambda peer: (self.told[peer].rating, peer))
         return best, due_ns[best]
+
+    def _gives_way(self, now_ns: int) -> bool:
+        """Hand over when that is due. What has run out for the driver is over, whoever is preferred, since a tenure
+        that has ended is not begun again. Whether it came to that.
+        """
+        heir = self._heir()
+        if heir is not None and now_ns >= max(heir[1], self._ends_ns):
+            self._yield(heir[0], now_ns)
+            return True
+        if self._leads_since_ns is None or not self._has_run_out(now_ns) or self.inner.why_not(None) is not None:
+            return False
+        self._yield(None, now_ns)
+        return True
+
+    def _has_run_out(self, now_ns: int) -> bool:
+        """Whether the last deadline that the driver heard of has passed."""
+        return 0 < self._ends_ns <= now_ns
 
     def _yield(self, to: NodeId | None, now_ns: int) -> None:
         """Ask the elector inside to hand over; where it does not come to that, ask again, but not soon."""
@@ -231,28 +247,20 @@ class Preference(Composed):
         """Hand an event to the elector inside, and pass on what it wants; but deadlines later, by `_pass_on`."""
         for effect in self._tell_inner(event, now_ns):
             match effect:
-                case Authorised(token=token):
-                    if self._authority is None or token != self._authority.token:
-                        self._ends_ns = 0
+                case Authorised():
                     self._authority = effect
                     continue
                 case Deposed(token=token) if self._authority is not None and token == self._authority.token:
                     if not self._ends_ns:  # its driver has not heard of it
                         self._effects.append(self._authority)
-                    self._authority, self._ends_ns = None, 0
+                    self._authority, self._leads_since_ns, self._ends_ns = None, None, 0
                 case _:
                     ...
             self._effects.append(effect)
 
     def _pass_on(self, now_ns: int, hands_over_ns: int) -> None:
-        """Let the driver know of authority until then; what has run out for the driver is over, whoever is preferred,
-        since a tenure that has ended is not begun again.
-        """
-        if self._authority is None:
-            return
-        if self._ends_ns and now_ns >= self._ends_ns:
-            if self.inner.why_not(None) is None and now_ns >= self._asks_ns:
-                self._yield(None, now_ns)
+        """Let the driver know of authority until then."""
+        if self._authority is None or self._has_run_out(now_ns):
             return
         deadline_ns = min(self._authority.deadline_ns, hands_over_ns)
         if deadline_ns > max(now_ns, self._ends_ns):
@@ -270,15 +278,10 @@ class Preference(Composed):
             self._better_since_ns.pop(sender, None)
         self.told[sender] = stands
 
-    def _suspect(self, peer: NodeId) -> None:
-        """What it said counts no more; when it is trusted again, it says how it stands then."""
-        if peer in self.members:
-            self.suspects.add(peer)
-            self.told.pop(peer, None)
-
     def _join(self, peer: NodeId, now_ns: int) -> None:
         self.members.add(peer)
-        self._tell_one(peer)
+        if peer != self.me:
+            self._effects.append(Send(peer, Stands(self._life, self._number, self.rating)))
         self._tell_ns = min(self._tell_ns, now_ns + self.settings.tell_every_ns)
 
     def _leave(self, peer: NodeId) -> None:
@@ -301,7 +304,3 @@ class Preference(Composed):
         self._tell_ns = now_ns + self.settings.tell_every_ns if peers else NEVER_NS
         self._number += 1
         self._effects += [Send(peer, Stands(self._life, self._number, self.rating)) for peer in peers]
-
-    def _tell_one(self, peer: NodeId) -> None:
-        if peer in self.members - {self.me}:
-            self._effects.append(Send(peer, Stands(self._life, self._number, self.rating)))

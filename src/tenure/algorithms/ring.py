@@ -20,11 +20,12 @@ Differs from the paper, which knows no failures. (1) Rounds are numbered: an ele
 the first try, and late messages of an earlier one change nothing. (2) The ring is repaired: who loses its successor
 sends what it knows to the next. (3) A token that is not greater than the last one passed is swallowed, also if its
 number is that one: so one whose node has died goes round once, and a copy no further than to where the first one was.
-(4) Who sends something outdated is told what is current, the one message that goes against the ring. (5) An election
-without a result is begun again after a time, which alone makes up for a node that crashes and is back before it is
-missed, and for links that lose what they should not.
+(4) Who sends something outdated is told what is current, against the ring. (5) Who learns a result in that way tells
+its predecessor: it may have said more, while this node was down and not yet missed. (6) An election without a result is
+begun again after a time, which makes up for a token that such a node has taken with it, and for links that lose what
+they should not.
 
-Why it agrees: what a node knows, ordered by round, is at its successor too, or under way to it (2). Going round the
+Why it agrees: what a node knows, ordered by round, is at its successor too, or under way to it (2, 5). Going round the
 ring, nobody knows less than its predecessor; so all know the same.
 """
 
@@ -120,7 +121,8 @@ class Ring(Elector):
         self.suspects = set[NodeId]()
         self.successor: NodeId | None = None
         """The next on the ring that is not suspected; None for who is alone."""
-        self._passed = me  # the greatest number that this node has sent or passed in this term
+        self._passed = me  # the greatest number that this node has sent or passed in this term, until it has a result
+        self._handed_to: NodeId | None = None  # the predecessor that was told last what the successor knew
         self._place = {node: place for place, node in enumerate(self.settings.order)}
         self._effects: list[Effect] = []
         self._find_successor()
@@ -203,24 +205,28 @@ class Ring(Elector):
 
     def _win(self, term: int) -> None:
         """One's own number came home: lead, and say so round the ring."""
-        self.role, self.term, self._passed = Role.LEADING, term, self.me
+        self.role, self.term = Role.LEADING, term
         self.wake_ns = NEVER_NS
         self._recognise(self.me)
         self._pass_on()
 
     def _announced(self, sender: NodeId, announced: Elected, now_ns: int) -> None:
-        """Recognise the leader of this round or a later one, and pass the news on; known, it has gone round."""
+        """Recognise the leader of this round or a later one, and pass the news on, to whom it has not come from; known,
+        it has gone round.
+        """
         term, leader = announced.term, announced.leader
         if (term, leader) == (self.term, self.leader):
             return
         if term < self.term or (term == self.term and self.leader is not None and leader < self.leader):
             self._swallow(sender, term)
             return
-        self._passed = max(self._passed, leader) if term == self.term else leader
         self.role, self.term = Role.LEADING if leader == self.me else Role.FOLLOWING, term
         self.wake_ns = now_ns + self._patience_ns() if self._is_doubtful(leader) else NEVER_NS
         self._recognise(leader)
-        self._pass_on()
+        if sender == self.successor:
+            self._hand_back()
+        else:
+            self._pass_on()
 
     # Lost, repeated and late messages
 
@@ -244,9 +250,13 @@ class Ring(Elector):
 
     # Repair of the ring, and membership
 
+    def _ring(self) -> list[NodeId]:
+        """All that are not suspected, each before its successor."""
+        return sorted(self.members - self.suspects, key=lambda node: (self._place.get(node, len(self._place)), node))
+
     def _find_successor(self) -> bool:
         """The next that is not suspected; True if it is another than before, and somebody."""
-        ring = sorted(self.members - self.suspects, key=lambda node: (self._place.get(node, len(self._place)), node))
+        ring = self._ring()
         following = ring[(ring.index(self.me) + 1) % len(ring)]
         before, self.successor = self.successor, None if following == self.me else following
         return self.successor not in {before, None}
@@ -257,6 +267,8 @@ class Ring(Elector):
             return
         self.suspects.add(peer)
         is_new = self._find_successor()
+        if peer == self._handed_to:
+            self._hand_back()
         if peer == (self._passed if self.leader is None else self.leader):
             self._start(now_ns)
         elif is_new:
@@ -282,6 +294,13 @@ class Ring(Elector):
 
     def _news(self) -> Message:
         return Election(self.term, self._passed) if self.leader is None else Elected(self.term, self.leader)
+
+    def _hand_back(self) -> None:
+        """Tell the predecessor what the successor knew: it may know more, and have said so while this node was down."""
+        ring = self._ring()
+        self._handed_to = ring[ring.index(self.me) - 1]
+        if self._handed_to != self.me:
+            self._effects.append(Send(self._handed_to, self._news()))
 
     def _pass_on(self) -> None:
         if self.successor is not None:

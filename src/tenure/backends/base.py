@@ -44,6 +44,14 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     min_lease_s: float = 0.0
     rho_ppm: int = 0
     """The bound on clock rates that leases here must be counted with; see `tenure.holding.budget`."""
+    takes_leases: bool = True
+    """Whether a candidate may ask for a lease of another length, which it then gets; otherwise all have the default, or
+    what is left of it."""
+    movable: bool = True
+    """Whether elections can move here and away: `floor`, `shut` and `retire` work."""
+    apart: bool = True
+    """Whether each election is led by itself; otherwise one process leads all of them, and they change hands together.
+    """
     ordered: bool
     """Candidates win in the order of priority, then of arrival, as long as they are awake."""
     transfer: bool
@@ -160,6 +168,15 @@ class Moved(BackendRefused):
         self.election = election
         self.url = url
         self.token = token
+
+
+class Place(ABC):
+    """What an election can be at beside a URL: an object that has a backend."""
+
+    @property
+    @abstractmethod
+    def backend(self) -> Backend:
+        """Its backend. Raises ConfigurationError where it has none now."""
 
 
 class Backend(ABC):

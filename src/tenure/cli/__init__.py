@@ -39,6 +39,8 @@ COMMANDS = {
     "move": Listed("Take an election to another place, such as file:// to lease://."),
     "holds": Listed("Inside `tenure run`: say whether the tenure still holds."),
     "doctor": Listed("Say what was resolved, and mend what is broken."),
+    "node": Listed("Be a member of a group that elects a leader by itself."),
+    "cluster": Listed("Start a group of nodes, look at one, and change it."),
     "compare": Listed("Compare election algorithms on one workload, in the simulator."),
     "simulate": Listed("Run an election under faults on virtual time, and judge it."),
     "hunt": Listed("Run thousands of seeds, and shrink what one of them violates."),

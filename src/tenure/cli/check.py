@@ -13,7 +13,7 @@ from tenure.cli import exits
 from tenure.cli.laboratory import seconds_in_words
 from tenure.cli.options import DURATION, output_option
 from tenure.cli.output import Format, document, line_of_json, plain, rows, write
-from tenure.cli.pictures import refuse_missing_folder
+from tenure.cli.pictures import OutputFile, refuse_missing_folder
 
 if TYPE_CHECKING:
     from tenure.render.operations import Bar
@@ -74,7 +74,7 @@ def _checked(ctx: click.Context, param: click.Parameter, value: Path | None) -> 
 )
 @click.option(
     "--picture",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=OutputFile(),
     callback=_checked,
     metavar="FILE",
     help="Draw it, or its shortest failing part, as FILE.svg or FILE.html.",
@@ -93,6 +93,11 @@ def command(file: Path, limit_s: float, memory_mib: int, picture: Path | None, o
         verdict = check(history.operations, limit_s=limit_s, limit_memory=memory_mib * MIB)
     except HistoryError as error:
         raise exits.Stop(exits.Exit.DATA, str(error)) from error
+    except OSError as error:
+        if exits.code_of(error) == exits.Exit.FAILURE:  # as below; and it is not the output that fails
+            why = f"{plain(str(file))} cannot be read ({error.strerror}): copy it to another disk"
+            raise exits.Stop(exits.Exit.TENURE_FAILED, why) from error
+        raise
     try:
         if picture is not None:
             _draw(history, verdict, picture)

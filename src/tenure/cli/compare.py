@@ -12,7 +12,7 @@ from tenure.cli import exits, experiments
 from tenure.cli.laboratory import ALGORITHM, ALL, EXPERIMENT, detector_option, each_of
 from tenure.cli.options import output_option, talk_options
 from tenure.cli.output import Format, document, line_of_json, rows, write
-from tenure.cli.pictures import refuse_missing_folder
+from tenure.cli.pictures import OutputFile, refuse_missing_folder
 from tenure.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ HEAD = (
     "--seeds", type=click.IntRange(1, 10_000), default=3, show_default=True, help="Medians are of so many runs."
 )
 @detector_option
-@click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the comparison into this file, FILE.svg."
-)
+@click.option("--plot", type=OutputFile(), metavar="FILE", help="Draw the comparison into this file, FILE.svg.")
 @click.option(
     "--experiment",
     type=EXPERIMENT,

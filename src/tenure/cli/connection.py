@@ -15,6 +15,7 @@ import msgspec
 
 from tenure.backends import registry
 from tenure.backends.base import Backend, Grade, Leader, Reading, Scope
+from tenure.bell import Bell
 from tenure.durations import NS_PER_S
 from tenure.holding.events import Wish
 from tenure.keeper import Keeper
@@ -101,21 +102,19 @@ class Views:
 
     def __init__(self) -> None:
         self._queue: deque[tuple[int, View]] = deque(maxlen=QUEUE_LIMIT)
-        self._changed = threading.Condition()
+        self._bell = Bell()
         self.reader_left = False
 
     def put(self, view: View) -> None:
         """Take a view in; on the keeper's thread."""
-        with self._changed:
-            self._queue.append((time.monotonic_ns(), view))
-            self._changed.notify()
+        self._queue.append((time.monotonic_ns(), view))
+        self._bell.ring()
 
     def next(self, until_ns: int | None = None) -> tuple[int, View] | None:
         """The next view; None when there is none until the instant `until_ns`, or when nobody wants it any more."""
-        with self._changed:
-            left_s = None if until_ns is None else max(0.0, (until_ns - time.monotonic_ns()) / NS_PER_S)
-            self._changed.wait_for(lambda: self._queue or self.reader_left, left_s)
-            return self._queue.popleft() if self._queue and not self.reader_left else None
+        left_s = None if until_ns is None else max(0.0, (until_ns - time.monotonic_ns()) / NS_PER_S)
+        self._bell.wait_for(lambda: self._queue or self.reader_left, left_s)
+        return self._queue.popleft() if self._queue and not self.reader_left else None
 
     def end_with_reader(self, stdout: int) -> None:
         """Have `next` return when whoever reads the pipe or terminal `stdout` has gone, though nothing changes.
@@ -127,8 +126,7 @@ class Views:
             poll = select.poll()
             poll.register(stdout, 0)  # hang-ups and errors are told unasked
             poll.poll()
-            with self._changed:
-                self.reader_left = True
-                self._changed.notify()
+            self.reader_left = True
+            self._bell.ring()
 
         threading.Thread(target=wait, name="tenure-reader", daemon=True).start()

@@ -57,7 +57,7 @@ class Exit(enum.IntEnum):
     LOST = 75, "the tenure was lost, and the child stopped"
     NOT_ALLOWED = 77, "not allowed: permissions are missing"
     CONFIGURATION = 78, "bad configuration, or the backend refused"
-    NOT_IN_TIME = 124, "not elected within `--wait`; `resign`, `transfer`: not obeyed within it"
+    NOT_IN_TIME = 124, "not elected within `--wait`; `resign`, `transfer`, `cluster`: not obeyed within it"
     TENURE_FAILED = 125, "`run`, `check`: tenure itself failed"
     NOT_EXECUTABLE = 126, "`run`: the command cannot be executed"
     NOT_FOUND = 127, "`run`: the command was not found"

@@ -26,7 +26,7 @@ from tenure.cli.laboratory import (
 )
 from tenure.cli.options import is_quiet, output_option, talk_options
 from tenure.cli.output import Format, document, line_of_json, rows, write
-from tenure.cli.pictures import refuse_missing_folder
+from tenure.cli.pictures import OutputFile, refuse_missing_folder
 from tenure.cli.progress import Progress, length
 from tenure.durations import NS_PER_S
 
@@ -60,7 +60,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     again: str | None = None
     """The line that runs that seed again."""
     schedule: str | None = None
-    """The file with the smallest schedule that was found, as a scenario; `script` is what it holds."""
+    """The file with the smallest schedule that was found, as a scenario; `script` is what it holds, and is printed also
+    where no file could be written.
+    """
     script: str | None = None
     shows: str | None = None
     """The line that runs that."""
@@ -84,7 +86,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--workers", type=click.IntRange(1, 1024), help="Processes. Default: one for each core.")
 @click.option(
     "--schedule",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="Where the smallest schedule is written. Default: ALGORITHM-SEED.scenario in this folder.",
 )
@@ -209,7 +211,11 @@ def _with_schedule(report: Report, done: Hunt, schedule: Path | None) -> Report:
     check = (checker,) if checker in checkers.NAMES else ()
     shows = again(scenario=path, check=check)
     script = f"# {checker} is violated; this shows it: {shows}\n{done.smallest.scenario.script()}"
-    path.write_text(script, encoding="utf-8")
+    try:
+        path.write_text(script, encoding="utf-8")
+    except OSError as error:  # what was found after hours must not be lost for a disk that is full
+        exits.say(f"{path} cannot be written ({error.strerror}): copy the schedule from what is printed")
+        return msgspec.structs.replace(report, script=script)
     return msgspec.structs.replace(report, schedule=str(path), script=script, shows=shows)
 
 
@@ -225,7 +231,8 @@ def _print(report: Report, *, detailed: bool) -> None:
             write(f"  {violation}")
         write(f"again: {report.again}")
     if report.script is not None:
-        write(f"smallest schedule, in {shlex.quote(str(report.schedule))}:")
+        place = "" if report.schedule is None else f", in {shlex.quote(report.schedule)}"
+        write(f"smallest schedule{place}:")
         for line in report.script.splitlines():
             write(f"  {line}")
         write("")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from tenure.trace import Trace
 
 SUFFIXES = (".svg", ".html", ".txt")
+
+
+class OutputFile(click.Path):
+    """A file that the command will write; a variable of a script that is empty names none."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value):
+            self.fail("it is empty; give the name of a file, or leave the option away", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def _checked(ctx: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -34,7 +46,7 @@ picture_option = click.option(
     "--picture",
     "pictures",
     multiple=True,
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=OutputFile(),
     callback=_checked,
     metavar="FILE",
     help="Draw the run as FILE.svg, as FILE.html that steps and plays, or in words as FILE.txt; can be said again.",

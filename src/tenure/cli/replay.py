@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.command("replay")
-@click.argument("file", metavar="TRACE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "files",
+    metavar="TRACE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
 @click.option("--from", "from_s", type=DURATION, metavar="TIME", help="Leave out what was before, such as 5s.")
 @click.option("--to", "to_s", type=DURATION, metavar="TIME", help="Leave out what came after.")
 @click.option(
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
 @check_option
 @output_option
 def command(  # noqa: PLR0917  click hands options by name
-    file: Path,
+    files: tuple[Path, ...],
     from_s: float | None,
     to_s: float | None,
     hidden: tuple[str, ...],
@@ -43,6 +49,8 @@ def command(  # noqa: PLR0917  click hands options by name
 ) -> None:
     """Tell what a trace of `tenure simulate --trace FILE` holds, and judge it anew; with --picture, draw it instead.
 
+    Several are those that nodes of one group wrote by `tenure node --trace DIR`; they are joined.
+
     All of it is judged, whatever is shown. Ends with 0 if nothing is violated, else with 1.
 
     \b
@@ -51,15 +59,16 @@ def command(  # noqa: PLR0917  click hands options by name
       tenure replay run.jsonl --from 5s --to 10s
     """  # noqa: D301  click reads the backspace itself as "do not wrap"
     from tenure import trace
+    from tenure.runtime.joining import join
     from tenure.simulator.replay import judge, without
 
     if from_s is not None and to_s is not None and from_s >= to_s:
         raise click.UsageError(f"--from {from_s:g}s is not before --to {to_s:g}s; give an earlier one first")
-    recorded = trace.read(file)
+    recorded = trace.read(files[0]) if len(files) == 1 else join([trace.read(file) for file in files])
     violations = judge(recorded, checks or None)
-    if not trace.is_whole(recorded):
+    if not trace.is_whole(recorded) and not recorded.head.origin_ns:
         end_s = recorded.records[-1].at_ns / NS_PER_S if recorded.records else 0
-        exits.say(f"{file} was cut: its end is missing, so only what was until {end_s:g} s is shown and judged")
+        exits.say(f"{files[0]} was cut: its end is missing, so only what was until {end_s:g} s is shown and judged")
     recorded = without(recorded, hidden)
     from_ns, to_ns_ = (None if value is None else to_ns(value) for value in (from_s, to_s))
     for picture in pictures:

@@ -25,7 +25,7 @@ from tenure.cli.laboratory import (
 )
 from tenure.cli.options import output_option
 from tenure.cli.output import Format, document, line_of_json, rows, write
-from tenure.cli.pictures import draw, picture_option, refuse_missing_folder
+from tenure.cli.pictures import OutputFile, draw, picture_option, refuse_missing_folder
 from tenure.durations import NS_PER_S, to_ns
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 @click.option(
     "--trace",
     "trace_file",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="Write all that happened, for `tenure replay`.",
 )

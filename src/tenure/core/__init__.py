@@ -8,4 +8,5 @@ model      what an algorithm assumes about the world, as data
 ballots    what electors by numbered ballots have in common
 quorum     votes: pending, won or lost, counted by voter
 codec      messages and records as bytes: versioned, limited in size
+words      messages and records in words, for traces and counts
 """

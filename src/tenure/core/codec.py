@@ -65,7 +65,7 @@ class Codec(Generic[T]):
             raise UnknownVersion(f"a message of version {data[0]} came, and this is version {VERSION}")
         try:
             return self._decoder.decode(data[1:])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second: text that is no UTF-8
             raise Malformed(f"a message came that cannot be read: {error}") from error
         except RecursionError as error:  # nested without end
             raise Malformed("a message came that is nested too deeply") from error

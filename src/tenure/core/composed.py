@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
+from tenure.core.account import Account
 from tenure.core.effects import Effect, Persist, Send
 from tenure.core.elector import DutyBroken, Elector, Serving, WishRefused
 from tenure.core.events import Demand, Event, Message, NodeId, PeerLost, Persisted, Record, Requested, Started
@@ -52,7 +53,8 @@ class Composed(Elector):
                 "takes_rated": own.takes_rated or inner.takes_rated,
                 "assumes": own.assumes_over(inner),
                 "guarantees": own.guarantees_over(inner),
-            },
+            }
+            | ({"requests": inner.requests, "answers": inner.answers} if issubclass(inner, Serving) else {}),
         )
 
     @classmethod
@@ -74,8 +76,22 @@ class Composed(Elector):
         self._durable = 0
         self._inner_numbers = deque[tuple[int, int]]()  # (ours, the inner one's) of its records that are not durable
 
+    @property
+    def authority_ns(self) -> int:
+        return self.inner.authority_ns or self._own_authority_ns()
+
+    def _own_authority_ns(self) -> int:
+        """As `authority_ns`, where this one gives authority around one that gives none."""
+        return 0
+
     def why_not(self, to: NodeId | None) -> str | None:
         return self.inner.why_not(to)
+
+    def account(self, now_ns: int) -> Account:
+        return self.inner.account(now_ns)
+
+    def hold_on(self) -> None:
+        self.inner.hold_on()
 
     def _persist(self, record: Record) -> Persist:
         """The effect that makes a record durable, with the next number of the common count."""

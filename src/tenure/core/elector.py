@@ -30,8 +30,22 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import ClassVar
 
+from tenure.core.account import Account
 from tenure.core.effects import Effect
-from tenure.core.events import Asked, Demand, Event, Message, NodeId, Persisted, Rated, Received, Record, Started
+from tenure.core.events import (
+    Answer,
+    Asked,
+    Demand,
+    Event,
+    Message,
+    NodeId,
+    Persisted,
+    Rated,
+    Received,
+    Record,
+    Request,
+    Started,
+)
 from tenure.core.model import FaultModel, Guarantee
 from tenure.durations import NEVER_NS
 from tenure.errors import TenureError
@@ -86,10 +100,26 @@ class Elector(ABC):
         algorithm cannot honour.
         """
 
+    @property
+    def authority_ns(self) -> int:
+        """How much is left of an authority right before it is extended, at least, while all goes well; 0 where the
+        elector gives none.
+        """
+        return 0
+
     def why_not(self, to: NodeId | None) -> str | None:
         """Why this node would refuse an Asked now, and what would help; None where it would not."""
         del to
         return None
+
+    def account(self, now_ns: int) -> Account:
+        """What it tells operators of itself at `now_ns`; changes nothing."""
+        del now_ns
+        return Account(voters=tuple(sorted(self.members)))
+
+    def hold_on(self) -> None:
+        """Give way to nobody unasked, though the algorithm may prefer another: who stands around this one decides."""
+        return
 
     def _admit(self, event: Event | Demand) -> None:
         """Refuse what no driver and no peer of this algorithm would give, and wishes that it cannot honour; every
@@ -121,6 +151,11 @@ class Elector(ABC):
 
 class Serving(Elector):
     """An elector that serves clients, so that its driver hands it their requests and tells them its answers."""
+
+    requests: ClassVar[tuple[type[Request], ...]]
+    """All that clients may ask for."""
+    answers: ClassVar[tuple[type[Answer], ...]]
+    """All that they are told."""
 
     @abstractmethod
     def handle(self, event: Event | Demand, now_ns: int) -> Sequence[Effect]:

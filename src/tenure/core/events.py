@@ -26,7 +26,10 @@ class Record(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """What a node keeps through crashes; a later record takes the place of an earlier one of the same type."""
 
     def over(self, earlier: Record) -> Record:
-        """What is kept of `earlier`, of the same type, and this: this alone, unless it only adds to what was there."""
+        """What is kept of `earlier`, of the same type, and this: this alone, unless it only adds to what was there.
+
+        Associative, since a storage puts neighbours together in any grouping: `c.over(b.over(a)) == c.over(b).over(a)`.
+        """
         del earlier
         return self
 

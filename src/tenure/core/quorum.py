@@ -51,7 +51,8 @@ class Quorum:
 
     def reached(self, values: Mapping[NodeId, int]) -> int | None:
         """The greatest value that a majority of every configuration has reached; None while too few have any."""
-        return min((_reached(voters, values) for voters in self.configurations), key=_none_first)
+        reached = [_reached(voters, values) for voters in self.configurations]
+        return reached[0] if len(reached) == 1 else min(reached, key=_none_first)
 
 
 def _verdict(voters: frozenset[NodeId], answers: Mapping[NodeId, bool]) -> Verdict:
@@ -64,9 +65,9 @@ def _verdict(voters: frozenset[NodeId], answers: Mapping[NodeId, bool]) -> Verdi
 
 
 def _reached(voters: frozenset[NodeId], values: Mapping[NodeId, int]) -> int | None:
-    known = sorted((values[voter] for voter in voters if voter in values), reverse=True)
+    known = sorted([values[voter] for voter in voters if voter in values])
     needed = majority_of(len(voters))
-    return known[needed - 1] if len(known) >= needed else None
+    return known[-needed] if len(known) >= needed else None
 
 
 def _none_first(value: int | None) -> tuple[bool, int]:

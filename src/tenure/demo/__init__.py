@@ -8,6 +8,7 @@ naive          the time-out lock that people write by hand
 naive_worker   a candidate that uses it
 naive_wrapper  the wrapper that people write by hand
 lifeline       how these processes end: none outlives the demonstration
+house          a stage, and nothing left behind
 stage          the processes of one side, and waiting for what they do
 sides          what differs between the two: how to start, to retire, to look
 script         the accidents
@@ -16,4 +17,5 @@ findings       what came out: tenures, bookings, take-overs
 picture        the strip and the table, as text
 narrator       what is told while it runs
 show           all of it, from the introduction to the verdict
+cluster        another play: processes that are their own cluster
 """

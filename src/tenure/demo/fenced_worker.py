@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from signal import SIGTERM
 
-from tenure import Election, Reason, StaleToken, Tenure, resign_on
+from tenure import Election, Node, Reason, StaleToken, Tenure, resign_on
 from tenure.audit import Ledger, Scribe
 from tenure.demo import lifeline
 from tenure.demo.books import Books, fence_of
@@ -22,8 +22,8 @@ SENDS = "sends payment"
 REFUSED = "refused"
 
 
-async def main(url: str, election: str, candidate: str, books_path: str, ledger_path: str) -> None:
-    """Stand, and book payments whenever elected."""
+async def stand(at: str | Node, election: str, candidate: str, books_path: str, ledger_path: str) -> None:
+    """Stand until SIGTERM, and book payments whenever elected."""
     fence = fence_of(Path(books_path))
     books, ledger = Books(Path(books_path), fence), Ledger(ledger_path)
 
@@ -50,9 +50,9 @@ async def main(url: str, election: str, candidate: str, books_path: str, ledger_
             scribe.ended(tenure.reason, deadline_ns=tenure.deadline_ns)
 
     with resign_on(SIGTERM):
-        await Election(election, at=url, candidate=candidate, fences=[fence]).run(book)
+        await Election(election, at=at, candidate=candidate, fences=[fence]).run(book)
 
 
 if __name__ == "__main__":
     lifeline.hold()
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(stand(*sys.argv[1:]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import msgspec
 
 from tenure.audit import Verdict, audit
 from tenure.demo.books import Books, BooksState
-from tenure.demo.late_write import LateWrite, Refusal
-from tenure.demo.script import Pause, Script, TakeOver
+from tenure.demo.script import Pause, Refusal, TakeOver
+from tenure.demo.stage import Stage
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +19,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     books: BooksState
     take_overs: tuple[TakeOver, ...]
-    pause: Pause
+    pause: Pause | None
     killed_pids: tuple[int, ...]
     refusal: Refusal | None = None
     """The late write of a paused leader, where the ledger compares tokens."""
@@ -33,15 +35,25 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.verdict.overlaps) and not self.books.is_right
 
 
-def judge(script: Script | LateWrite) -> Findings:
+class Played(Protocol):
+    """A script that was played to its end."""
+
+    side: Any
+    """Has a title, and a stage."""
+    take_overs: list[TakeOver]
+    pause: Pause | None
+    killed_pids: set[int]
+    refusal: Refusal | None
+
+
+def judge(script: Played) -> Findings:
     """Audit one side after its script was played."""
-    stage = script.side.stage
+    stage: Stage = script.side.stage
     books = Books(stage.books_path)
     try:
         state = books.state()
     finally:
         books.close()
-    assert script.pause is not None, "the script was not played to its end"
     return Findings(
         title=script.side.title,
         verdict=audit(stage.look()),
@@ -49,7 +61,7 @@ def judge(script: Script | LateWrite) -> Findings:
         take_overs=tuple(script.take_overs),
         pause=script.pause,
         killed_pids=tuple(sorted(script.killed_pids)),
-        refusal=script.refusal if isinstance(script, LateWrite) else None,
+        refusal=script.refusal,
     )
 
 

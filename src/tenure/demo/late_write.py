@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from tenure.audit import Noted, Opened
 from tenure.audit.verdict import in_words
 from tenure.demo import fenced_worker
 from tenure.demo.narrator import Narrator
-from tenure.demo.script import FEW, SHIFT, Pause, TakeOver, named
+from tenure.demo.script import FEW, SHIFT, Pause, Refusal, TakeOver, named
 from tenure.demo.sides import Side
 from tenure.demo.stage import is_living
-
-
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A write that the ledger did not take, because a newer leader's token was seen."""
-
-    candidate: str
-    token: int
-    at_ns: int
-    reason: str
 
 
 class LateWrite:

@@ -19,7 +19,7 @@ def strip_of(findings: Findings, *, unicode: bool) -> list[str]:
     verdict, pause, refusal = findings.verdict, findings.pause, findings.refusal
     strip = Strip(
         [_bar(tenure, findings.killed_pids) for tenure in verdict.tenures],
-        pauses=[Span(from_ns=pause.from_ns, to_ns=pause.to_ns, lane=pause.candidate)],
+        pauses=[] if pause is None else [Span(from_ns=pause.from_ns, to_ns=pause.to_ns, lane=pause.candidate)],
         overlaps=[Span(from_ns=overlap.from_ns, to_ns=overlap.to_ns) for overlap in verdict.overlaps],
         gaps=[Note(at_ns=gap.after.opened_ns, text=in_words(gap.most_ns)) for gap in verdict.gaps],
         refusals=[] if refusal is None else [Refusal(lane=refusal.candidate, at_ns=refusal.at_ns)],
@@ -37,6 +37,17 @@ def comparison(ours: Findings, leased: Findings, theirs: Findings) -> list[str]:
     rows.append(("  its write, when it wakes", _late_write(leased), "booked twice"))
     lines = ["".join((f"{row[0]:<{_COLUMNS[0]}}", f"{row[1]:<{_COLUMNS[1]}}", row[2])).rstrip() for row in rows]
     return lines + (["* with the start of its job, a new interpreter"] if any("*" in line for line in lines) else [])
+
+
+def books_in_words(findings: Findings) -> str:
+    """Whether the books are right, and what is wrong with them."""
+    state = findings.books
+    if state.is_right:
+        return f"The books are right: {state.bookings} payments, each booked once; the balance is their sum."
+    return (
+        f"The books are wrong: {state.booked_twice} of {state.bookings} payments were booked a second time, and "
+        f"{state.lost} of {state.paid} paid is missing from the balance."
+    )
 
 
 def _bar(tenure: Tenancy, killed_pids: tuple[int, ...]) -> Bar:
@@ -75,6 +86,7 @@ def _after(accident: str) -> Callable[[Findings], str]:
 
 
 def _when_paused(findings: Findings) -> str:
+    assert findings.pause is not None, "in this play the leader is paused"
     replaced_ns = findings.pause.replaced_after_ns
     if replaced_ns is None:
         return f"waits ({in_words(findings.pause.idle_ns)})"

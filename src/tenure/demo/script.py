@@ -44,6 +44,15 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     """The longest time in which nobody booked anything, from the payment before the pause to the one after it."""
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A write that the ledger did not take, because a newer leader's token was seen."""
+
+    candidate: str
+    token: int
+    at_ns: int
+    reason: str
+
+
 class Script:
     """Plays the accidents on one side and notes what followed."""
 
@@ -51,6 +60,7 @@ class Script:
         self.side = side
         self.take_overs: list[TakeOver] = []
         self.pause: Pause | None = None
+        self.refusal: Refusal | None = None
         self.killed_pids: set[int] = set()
         self._stage = side.stage
         self._narrator = narrator

@@ -20,7 +20,7 @@ WRAPPED = "cy"
 CANDIDATES = ("ada", "bob", WRAPPED)
 LEASE_S = 1.0
 """As short as lease:// allows."""
-_MODULE = (sys.executable, "-P", "-m")  # -P: nothing is imported from the directory in which somebody tries this
+MODULE = (sys.executable, "-P", "-m")  # -P: nothing is imported from the directory in which somebody tries this
 
 
 class Side(Protocol):
@@ -70,16 +70,16 @@ class TenureSide:
     def start(self, candidate: str) -> Actor:
         stage = self.stage
         if candidate == WRAPPED:
-            command = [*_MODULE, "tenure", "run", ELECTION, "--at", self.url, "--candidate", candidate, "--grace", "5s"]
+            command = [*MODULE, "tenure", "run", ELECTION, "--at", self.url, "--candidate", candidate, "--grace", "5s"]
             command += ["--", *_job(stage)]
         else:
-            command = [*_MODULE, self.worker, self.url, ELECTION, candidate, *_paths(stage)]
+            command = [*MODULE, self.worker, self.url, ELECTION, candidate, *paths(stage)]
         actor = stage.start(candidate, command, is_wrapper=candidate == WRAPPED)
         stage.until(lambda: self._stands(actor), f"{candidate} stands for {ELECTION}")
         return actor
 
     def resign(self, leader: Actor) -> str:
-        command = [*_MODULE, "tenure", "resign", ELECTION, "--at", self.url, "--wait", f"{LIMIT_S:g}s"]
+        command = [*MODULE, "tenure", "resign", ELECTION, "--at", self.url, "--wait", f"{LIMIT_S:g}s"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * LIMIT_S, check=False)
         if done.returncode != 0:
             raise ShowStopped(f"`tenure resign` ended with {done.returncode}: {done.stderr}\n{self.stage.said()}")
@@ -128,9 +128,9 @@ class NaiveSide:
     def start(self, candidate: str) -> Actor:
         stage = self.stage
         if candidate == WRAPPED:
-            command = [*_MODULE, "tenure.demo.naive_wrapper", str(self.lock_path), candidate, *_job(stage)]
+            command = [*MODULE, "tenure.demo.naive_wrapper", str(self.lock_path), candidate, *_job(stage)]
         else:
-            command = [*_MODULE, "tenure.demo.naive_worker", str(self.lock_path), ELECTION, candidate, *_paths(stage)]
+            command = [*MODULE, "tenure.demo.naive_worker", str(self.lock_path), ELECTION, candidate, *paths(stage)]
         actor = stage.start(candidate, command, is_wrapper=candidate == WRAPPED)
         mark = self.lock_path.with_name(f"{self.lock_path.name}.{candidate}.{actor.process.pid}")
         stage.until(mark.exists, f"{candidate} stands for {ELECTION}")
@@ -149,9 +149,10 @@ class NaiveSide:
         """Nothing observes."""
 
 
-def _paths(stage: Stage) -> list[str]:
+def paths(stage: Stage) -> list[str]:
+    """Where a candidate finds the books and the ledger."""
     return [str(stage.books_path), str(stage.ledger_path)]
 
 
 def _job(stage: Stage) -> list[str]:
-    return [*_MODULE, "tenure.demo.job", ELECTION, WRAPPED, *_paths(stage)]
+    return [*MODULE, "tenure.demo.job", ELECTION, WRAPPED, *paths(stage)]

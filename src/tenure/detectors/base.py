@@ -71,6 +71,10 @@ class Detector(ABC):
         """From which instant on `peer` is suspected, if it is not heard before."""
         return self._suspect_ns[peer]
 
+    def silent_ns(self, peer: NodeId, now_ns: int) -> int:
+        """How long `peer` has been silent, without what was excused."""
+        return max(0, now_ns - self._silent_from_ns[peer])
+
     def is_suspected(self, peer: NodeId, now_ns: int) -> bool:
         """The opinion on `peer` at `now_ns`, which lies not before the last time that it was heard."""
         return now_ns >= self._suspect_ns[peer]

@@ -27,8 +27,12 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any, ClassVar, assert_never
 
+import msgspec
+
+from tenure.core.account import Account, Opinion
 from tenure.core.composed import Composed
 from tenure.core.effects import Effect, Send
+from tenure.core.elector import NEW
 from tenure.core.events import (
     Asked,
     Demand,
@@ -109,6 +113,18 @@ class Watched(Composed):
                 assert_never(event)
         self._settle(now_ns)
         return self._effects
+
+    def account(self, now_ns: int) -> Account:
+        detector = self.detector
+        opinions = {
+            peer: Opinion(
+                is_suspected=peer in self.suspects,
+                silent_ns=detector.silent_ns(peer, now_ns),
+                suspect_in_ns=max(0, detector.suspect_ns(peer) - now_ns),
+            )
+            for peer in (self._peers() if self.role != NEW else ())
+        }
+        return msgspec.structs.replace(super().account(now_ns), detector=detector.name, opinions=opinions)
 
     # Heartbeats
 

@@ -9,28 +9,16 @@ Rules of this file (the tests name them):
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
-
-import msgspec
 
 from tenure.durations import NS_PER_S
 from tenure.handle import valid_holds
+from tenure.health.answers import ALLOWED, Answer, no_such_path, not_allowed, said
 from tenure.keeper import Keeper, Seat
 from tenure.lag import lags
 from tenure.metrics import CONTENT_TYPE, Metrics
 
-ALLOWED = ("GET", "HEAD")
-_JSON = "application/json"
 _Parameters = dict[str, list[str]]
-
-
-class Answer(NamedTuple):
-    """What a path is answered with: `status` of HTTP, `kind` for Content-Type, `body` in bytes."""
-
-    status: int
-    kind: str
-    body: bytes
 
 
 class Paths:
@@ -53,12 +41,12 @@ class Paths:
             where = urlsplit(target)
             parameters = parse_qs(where.query, keep_blank_values=True, max_num_fields=10)
         except ValueError as error:
-            return _said(400, error=f"the address makes no sense: {error}")
+            return said(400, error=f"the address makes no sense: {error}")
         path = self._paths.get(where.path)
         if path is None:
-            return _said(404, error="no such path", paths=list(self._paths))
+            return no_such_path(list(self._paths))
         if method not in ALLOWED:
-            return _said(405, error=f"only {' and '.join(ALLOWED)} are answered")
+            return not_allowed()
         return path(parameters)
 
     def elections(self) -> set[str]:
@@ -82,7 +70,7 @@ class Paths:
 
     def _livez(self, _: _Parameters) -> Answer:
         troubles = self.troubles()
-        return _said(503 if troubles else 200, live=not troubles, troubles=troubles)
+        return said(503 if troubles else 200, live=not troubles, troubles=troubles)
 
     def _readyz(self, _: _Parameters) -> Answer:
         troubles = self.troubles()
@@ -91,7 +79,7 @@ class Paths:
             troubles.append(f"it is ending: {keeper.ending}")
         if not self.elections():  # rule 2: who stands is ready, whoever leads
             troubles.append("it does not stand for any election yet")
-        return _said(503 if troubles else 200, ready=not troubles, troubles=troubles)
+        return said(503 if troubles else 200, ready=not troubles, troubles=troubles)
 
     def _leader(self, parameters: _Parameters) -> Answer:
         return self._role(parameters, wanted=True)
@@ -103,15 +91,15 @@ class Paths:
         known = sorted(self.elections())
         named = parameters.get("election", known if len(known) < 2 else [])[-1:]  # noqa: PLR2004  one needs no name
         if not named and known:
-            return _said(400, error="this process stands for several: say which with ?election=NAME", elections=known)
+            return said(400, error="this process stands for several: say which with ?election=NAME", elections=known)
         if named and named[0] not in known:
-            return _said(404, error="no candidate of this process stands for it", election=named[0], elections=known)
+            return said(404, error="no candidate of this process stands for it", election=named[0], elections=known)
         holds = [hold for hold in valid_holds() if hold.election in named]  # rule 1
         status = 200 if bool(holds) is wanted else 503
         if not holds:
-            return _said(status, election=named[0] if named else None, leads=False)
+            return said(status, election=named[0] if named else None, leads=False)
         hold = max(holds, key=lambda one: one.token)
-        return _said(
+        return said(
             status,
             election=hold.election,
             leads=True,
@@ -123,7 +111,7 @@ class Paths:
     def _metrics(self, parameters: _Parameters) -> Answer:
         aliases = parameters.get("alias", [])
         if set(aliases) - {"client-go"}:
-            return _said(400, error="the only alias is client-go", alias=aliases)
+            return said(400, error="the only alias is client-go", alias=aliases)
         standing = [(seat.holder.election, seat.holder.candidate) for seat in _seats()]
         return Answer(200, CONTENT_TYPE, self.metrics.text(standing, client_go=bool(aliases)).encode())
 
@@ -132,7 +120,3 @@ def _seats() -> set[Seat]:
     """Every candidacy of this process that is not over."""
     keeper = Keeper.existing()
     return set() if keeper is None else keeper.seats
-
-
-def _said(status: int, **what: Any) -> Answer:
-    return Answer(status, _JSON, msgspec.json.encode(what) + b"\n")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 
-from tenure.health.paths import ALLOWED, Answer
+from tenure.health.answers import ALLOWED, Answer
 
 HEAD_BYTES = 8192
 """The longest request line with its header, as Apache and nginx have it."""

@@ -16,7 +16,8 @@ from typing import Self
 from tenure import announcer
 from tenure.durations import to_ns
 from tenure.health.address import listen, url_of
-from tenure.health.paths import Answer, Paths
+from tenure.health.answers import Answer
+from tenure.health.paths import Paths
 from tenure.health.server import HttpServer
 from tenure.keeper import Keeper, Seat
 from tenure.lag import lag_of, lags

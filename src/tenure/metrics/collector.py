@@ -20,7 +20,7 @@ from tenure.errors import Reason
 from tenure.handle import Hold, valid_holds
 from tenure.holding.notices import Notice
 from tenure.lag import lags
-from tenure.metrics.exposition import Family, Labels, Sample, render
+from tenure.metrics.exposition import Family, Labels, Sample, buckets, render
 from tenure.metrics.tally import Sight, Tally, Vacancy
 
 LIMIT = 100
@@ -203,7 +203,7 @@ class Metrics:
             "tenure_renew_latency_seconds",
             "histogram",
             "Time from when a renewal was sent until it was granted; those that failed are not in it.",
-            [sample for labels, tally in who for sample in tally.latency.samples(labels)],
+            [sample for labels, tally in who for sample in buckets(tally.latency, labels)],
         )
         now_ns = self._clock.now_ns()
         for name, sight, text in _VACANCIES:

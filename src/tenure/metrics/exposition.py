@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
+
+from tenure.histogram import Histogram
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -29,28 +30,12 @@ class Family(NamedTuple):
     samples: list[Sample]
 
 
-class Histogram:
-    """Counts of values in seconds, below or at each of `BOUNDS_S`."""
-
-    BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-    """From a local disk to the longest call: those of the usual client libraries, and two finer ones below."""
-
-    def __init__(self) -> None:
-        self._counts = [0] * (len(self.BOUNDS_S) + 1)
-        self._sum_s = 0.0
-
-    def observe(self, value_s: float) -> None:
-        """Count one value."""
-        self._counts[bisect_left(self.BOUNDS_S, value_s)] += 1
-        self._sum_s += value_s
-
-    def samples(self, labels: Labels) -> list[Sample]:
-        """Its lines; the counts of a bucket contain those of the smaller ones."""
-        found, total = [], 0
-        for bound, count in zip((*map(number, self.BOUNDS_S), "+Inf"), self._counts, strict=True):
-            total += count
-            found.append(Sample((*labels, ("le", bound)), total, "_bucket"))
-        return [*found, Sample(labels, self._sum_s, "_sum"), Sample(labels, total, "_count")]
+def buckets(histogram: Histogram, labels: Labels) -> list[Sample]:
+    """Its lines; the counts of a bucket contain those of the smaller ones."""
+    sum_s, counts = histogram.sum_s, histogram.cumulative()
+    names = (*map(number, histogram.bounds_s), "+Inf")
+    found = [Sample((*labels, ("le", bound)), count, "_bucket") for bound, count in zip(names, counts, strict=True)]
+    return [*found, Sample(labels, sum_s, "_sum"), Sample(labels, counts[-1], "_count")]
 
 
 def escape(value: str) -> str:

@@ -6,9 +6,9 @@ from typing import Literal
 
 from tenure.durations import NS_PER_S
 from tenure.errors import Reason
+from tenure.histogram import Histogram
 from tenure.holding import notices
 from tenure.holding.notices import Notice
-from tenure.metrics.exposition import Histogram
 
 Sight = Literal["led", "vacant", "unknown"]
 """What was seen of an election: somebody leads it, nobody does, or it could not be seen."""

@@ -8,7 +8,6 @@
 world      drives electors on virtual time, in a total order
 node, clock, disk, network   what it is made of; they only obey
 surroundings                 how it is when nothing goes wrong
-words      messages and records in words
 faults     what can go wrong, as data and as words
 nemesis, news                carries faults out | tells nodes of members and deaths
 founding   who votes and who runs where in a group of Raft
@@ -19,7 +18,7 @@ names      algorithms and detectors by name
 tenures    who may act, from the records
 checkers, measures           what must hold | how long there was no leader, or two
 raft_checkers                what must hold inside nodes of Raft
-clients, history             who asks a group that serves | what they were told
+clients, crowd, history      who asks a group that serves | together | what they were told
 linearizability              whether one machine could have told them that
 holders    the law of holding a tenure, on each node of a group that gives authority
 given      what a caller gave, checked before anything runs

@@ -18,7 +18,7 @@ from tenure.machines import kv
 from tenure.simulator.faults import NUMBER
 from tenure.simulator.given import MOST_SHOWN
 from tenure.simulator.history import Operation
-from tenure.simulator.node import Node
+from tenure.simulator.node import SimulatedNode
 from tenure.simulator.world import World
 
 MOST_WRITES = 1000
@@ -122,7 +122,7 @@ class Callers:
             self._note(one, None, None)
         return self._history
 
-    def _hand(self, node: Node, calls: dict[int, _Open], requests: tuple[Request, ...]) -> None:
+    def _hand(self, node: SimulatedNode, calls: dict[int, _Open], requests: tuple[Request, ...]) -> None:
         self._open.update(calls)
         if not self._world.ask(node, requests):
             for number in calls:

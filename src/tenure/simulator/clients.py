@@ -8,11 +8,13 @@ lost, but no partition between nodes is one between them and clients.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from tenure import trace
 from tenure.algorithms.raft import messages as raft
 from tenure.core.effects import Answered
 from tenure.core.events import Answer, NodeId, Request
@@ -20,9 +22,12 @@ from tenure.durations import NS_PER_S
 from tenure.machines import kv
 from tenure.simulator.history import Operation
 from tenure.simulator.network import MS
+from tenure.simulator.node import SimulatedNode
 from tenure.simulator.world import World
 
 CLIENTS = 3
+MEMBERS = 4
+"""Of the crowd, which asks for things together (`crowd`)."""
 KEYS = ("a", "b")
 MOST_OPERATIONS = 150
 """Of one client: a checker of histories goes through them all."""
@@ -34,6 +39,11 @@ MOST_TRIES = 6
 HOP_NS = 5 * MS
 """Between a client and a node a message takes up to this."""
 LOST = 0.01
+ANSWERS = "answers"
+"""The checker that objects to a request that is answered twice, by what is no answer to it, or never."""
+SLOWEST_NS = 12 * NS_PER_S
+"""A node that lives tells within this time what came of a request: who leads and hears nobody steps down, and reads and
+changes of voters are given up."""
 SERVICE = "service"
 """The checker that objects where nobody is served in the end."""
 LINEARIZABLE = "linearizable"
@@ -45,6 +55,25 @@ MOST_UNSERVED_NS = 6 * NS_PER_S
 def are_fickle(seed: int) -> bool:
     """Whether clients of this run open new sessions now and then, where there is room for one of each client only."""
     return seed % 10 == 9  # noqa: PLR2004  every tenth run
+
+
+ANYTIME = (raft.NotLeader, raft.Unknown, raft.Busy, raft.Refused)
+FITTING: dict[type[Request], tuple[type[Answer], ...]] = {
+    raft.OpenSession: (raft.Opened, *ANYTIME),
+    raft.Execute: (raft.Executed, raft.NoSession, raft.Outrun, *ANYTIME),
+    raft.Read: (raft.Queried, *ANYTIME),
+    raft.ChangeVoters: (raft.Changed, *ANYTIME),
+}
+"""What can be said to each kind of request."""
+
+
+class _Open(NamedTuple):
+    """A request that was handed to a node in one of its lives."""
+
+    node: SimulatedNode
+    life: int
+    since_ns: int
+    request: Request
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -59,8 +88,9 @@ class Wish(msgspec.Struct, frozen=True):
 class Client:
     """One client, which wants one thing at a time."""
 
-    def __init__(self, clients: Clients, number: int) -> None:
+    def __init__(self, clients: Clients, number: int, keys: Sequence[str] = KEYS) -> None:
         self.number = number
+        self._keys = keys
         self.completed_ns = 0
         """When it was last told what it had asked for."""
         self._clients, self._world = clients, clients.world
@@ -87,8 +117,12 @@ class Client:
         self._world.call_at(self._world.now_ns + pause_ns, self._begin, None)
 
     def _begin(self, _: None) -> None:
-        if self._left == 0:
-            return
+        if self._left:
+            self._want()
+            self._ask()
+
+    def _want(self) -> None:
+        """Make up its mind."""
         self._tries, self._invoked_ns = 0, self._world.now_ns
         self._ids = set()
         self._wish = None if self._session is None else self._next_wish()
@@ -96,10 +130,9 @@ class Client:
             self._left -= 1
             if self._wish.kind != "read":
                 self._sequence += 1
-        self._ask()
 
     def _next_wish(self) -> Wish:
-        key = KEYS[int(self._chance.random() * len(KEYS))]
+        key = self._keys[int(self._chance.random() * len(self._keys))]
         what = self._chance.random()
         if what < 0.4:  # noqa: PLR2004  two of five are reads
             return Wish("read", key, (), kv.encode(kv.Get(key)))
@@ -119,10 +152,14 @@ class Client:
         numbers = sorted(self._world.nodes)
         if self._node is None or self._chance.random() < 0.1:  # noqa: PLR2004  now and then another one answers a read
             self._node = numbers[int(self._chance.random() * len(numbers))]
+        self._later(self._deliver, (self._node, self._asking()))
+
+    def _asking(self) -> Request:
+        """What it asks for, under a number of its own; if nobody answers, it asks again."""
         number = self._clients.register(self)
         self._ids.add(number)
-        self._later(self._deliver, (self._node, self._request(number)))
         self._world.call_at(self._world.now_ns + ANSWER_NS, self._remind, (number, self._turn, self._tries))
+        return self._request(number)
 
     def _request(self, number: int) -> Request:
         if self._wish is None:
@@ -133,9 +170,7 @@ class Client:
         return raft.Execute(number, self._session, self._sequence, self._wish.order)
 
     def _deliver(self, what: tuple[NodeId, Request]) -> None:
-        node = self._world.nodes.get(what[0])
-        if node is not None:
-            self._world.ask(node, (what[1],))
+        self._clients.hand_over(what[0], (what[1],))
 
     def _later(self, act: Any, argument: Any) -> None:
         """On the way between client and node."""
@@ -162,9 +197,10 @@ class Client:
                 self._end()
             case raft.Executed(answer=said) | raft.Queried(answer=said):
                 self._complete(kv.decode_answer(said))
-            case raft.NotLeader(leader=leader):
+            case raft.NotLeader() | raft.Busy():
                 self._ids.discard(number)
-                self._node = leader
+                if isinstance(answer, raft.NotLeader):
+                    self._node = answer.leader
                 pause_ns = 10 * MS + int(self._chance.random() * 200 * MS)
                 self._world.call_at(self._world.now_ns + pause_ns, self._again, (self._turn, self._tries))
             case raft.NoSession() | raft.Outrun():
@@ -225,22 +261,38 @@ class Clients:
         self.last_read: dict[str, int | None] = {}
         """By key: what a client expects when it compares."""
         self.pace_ns = max(1, 3 * until_ns // MOST_OPERATIONS)  # so that they go on until the end
-        self._asked: dict[int, Client] = {}
+        self._asked: dict[int, Client | None] = {}
+        self._open: dict[int, _Open] = {}
+        """What was handed over and not answered."""
         self._numbers = itertools.count(1)
+        self._others: list[Client] = []
         self._clients = [Client(self, number) for number in range(1, CLIENTS + 1)]
         world.on_answer = self._answered
         for client in self._clients:
             client.begin()
 
-    def register(self, client: Client) -> int:
-        """A number for a request, never used before."""
+    def register(self, client: Client | None = None) -> int:
+        """A number for a request, never used before; None: nobody cares for the answer."""
         number = next(self._numbers)
         self._asked[number] = client
         return number
 
+    def join(self, client: Client) -> None:
+        """One more, which begins when it likes."""
+        self._others.append(client)
+
+    def hand_over(self, number: NodeId, requests: tuple[Request, ...]) -> None:
+        """At one instant; a node that is not there hears nothing."""
+        node, world = self.world.nodes.get(number), self.world
+        if node is None or node.elector is None or node.paused_until_ns:
+            return
+        for request in requests:
+            self._open[request.id] = _Open(node, node.life, world.now_ns, request)
+        world.ask(node, requests)
+
     def ended(self) -> list[Operation]:
         """The history, now that the run is over."""
-        for client in self._clients:
+        for client in (*self._clients, *self._others):
             client.stop()
         return self.history
 
@@ -254,11 +306,25 @@ class Clients:
             return f"in the end no client was told anything for {unserved_ns / NS_PER_S:g} s"
         return None
 
+    def why_unanswered(self) -> str | None:
+        """Which request a node that lives should have answered and did not, if any."""
+        for one in self._open.values():
+            lives = one.node.life == one.life and one.node.elector is not None and not one.node.paused_until_ns
+            if lives and one.node.is_member and self.world.now_ns - one.since_ns > SLOWEST_NS:
+                since = f"was asked at {one.since_ns / NS_PER_S:g} s"
+                return f"node {one.node.number} {since} for {one.request}, and lives, and has not answered"
+        return None
+
     def _answered(self, node: NodeId, answered: Answered) -> None:
-        del node
-        client = self._asked.pop(answered.id, None)
-        assert client is not None, f"request {answered.id} was answered twice"
-        client.answered(answered.id, answered.answer)
+        one, answer = self._open.pop(answered.id, None), answered.answer
+        if one is None or not isinstance(answer, FITTING[type(one.request)]):
+            to = "nothing that is open" if one is None else str(one.request)
+            text = f"node {node} answers {to} by {answer}"
+            self.world.tell(trace.Violated(self.world.now_ns, ANSWERS, text))
+            return
+        client = self._asked.pop(answered.id)
+        if client is not None:
+            client.answered(answered.id, answer)
 
 
 def _bytes(value: int) -> bytes:

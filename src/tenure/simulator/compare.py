@@ -17,6 +17,7 @@ from tenure import trace
 from tenure.core.events import NodeId
 from tenure.core.model import Guarantee
 from tenure.core.quorum import majority_of
+from tenure.core.words import by_kind, kind_of
 from tenure.durations import NS_PER_S
 from tenure.errors import ConfigurationError
 from tenure.simulator import faults
@@ -25,7 +26,6 @@ from tenure.simulator.measures import Measures
 from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.news import News
 from tenure.simulator.run import Setup, set_up
-from tenure.simulator.words import by_kind, kind_of
 from tenure.simulator.world import World
 
 STRETCH_NS = 20 * NS_PER_S

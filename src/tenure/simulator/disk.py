@@ -33,6 +33,10 @@ class Disk:
         """What the next life starts with: for each type what its durable records amount to."""
         return tuple(self._durable.values())
 
+    def record(self, kind: type[Record]) -> Record | None:
+        """What the durable records of this type amount to; None where there is none."""
+        return self._durable.get(kind)
+
     def write(self, number: int, record: Record, now_ns: int) -> int:
         """Begin to write a record of this life; the true instant at which it is done, if the disk goes on."""
         self._last_ns = max(self._last_ns, now_ns + self._takes_ns())

@@ -28,10 +28,14 @@ MOST_NEWCOMERS = 3
 class Draw:
     """One seed's drawing: hands out instants, nodes and durations, and collects strokes."""
 
-    def __init__(self, chance: Random, nodes: Sequence[NodeId], end_ns: int, *, keeps_majority: bool) -> None:
+    def __init__(
+        self, chance: Random, nodes: Sequence[NodeId], end_ns: int, *, keeps_majority: bool, knows_voters: bool = False
+    ) -> None:
         self.chance, self.nodes, self.end_ns = chance, list(nodes), end_ns
         self.strokes: list[Stroke] = []
         self.may_leave = (len(nodes) - 1) // 2 if keeps_majority else len(nodes) - 2
+        self.knows_voters = knows_voters
+        """Whether nobody leaves without whom some of all who may come to vote have no majority."""
         self.newcomers: list[NodeId] = []
         self._gone = set[NodeId]()
         self._voters = [frozenset(nodes)]  # every set that may come to vote
@@ -87,6 +91,14 @@ class Draw:
     def add(self, at_ns: int, fault: AnyFault) -> None:
         if at_ns < self.end_ns:
             self.strokes.append(Stroke(at_ns, fault))
+
+    def near_ns(self, at_ns: int) -> int:
+        """An instant soon after another, mostly as soon as messages are answered."""
+        return at_ns + int(self.cubed() * NS_PER_S)
+
+    def end_leader(self, at_ns: int) -> None:
+        """Whoever leads then dies; it is back before the calm."""
+        self.add(at_ns, faults.CrashLeader(max(0, min(self.span_ns(), self.end_ns - at_ns - 1))))
 
     def for_a_while(self, fault: AnyFault, end: AnyFault) -> None:
         at_ns = self.instant_ns()
@@ -159,7 +171,9 @@ def _join(draw: Draw) -> None:
 def _leave(draw: Draw) -> None:
     if draw.may_leave > 0:
         draw.may_leave -= 1
-        draw.add(draw.instant_ns(), faults.Leave(draw.node()))
+        at_ns, node = draw.instant_ns(), draw.node()
+        if not draw.knows_voters or draw.lets_go(node):
+            draw.add(at_ns, faults.Leave(node))
 
 
 def _ask(draw: Draw) -> None:
@@ -203,10 +217,13 @@ def _replace(draw: Draw) -> None:
     """
     at_ns, lost, number = draw.instant_ns(), draw.node(), draw.newcomer()
     voters = tuple(sorted({*draw.nodes, *draw.newcomers} - {lost}))
-    if number is None or not draw.lets_vote(voters) or not draw.lets_go(lost):
+    if number is None:
+        return
+    if not draw.lets_vote(voters) or not draw.lets_go(lost):
+        draw.newcomers.remove(number)  # nobody joins under it, so nobody may speak of it
         return
     draw.add(at_ns, faults.Crash(lost))
-    draw.add(at_ns + draw.span_ns(), faults.Join(number))
+    draw.add(min(at_ns + draw.span_ns(), draw.end_ns - 1), faults.Join(number))  # others may wish for it meanwhile
     for _ in range(3):
         at_ns += draw.span_ns()
         _wish_for(draw, at_ns, voters)
@@ -214,10 +231,60 @@ def _replace(draw: Draw) -> None:
 
 
 def _transfer(draw: Draw) -> None:
-    at_ns, to = draw.instant_ns(), draw.node()
+    _give_way(draw, draw.instant_ns())
+
+
+def _give_way(draw: Draw, at_ns: int) -> None:
+    to = draw.node()
     whom = to if draw.chance.random() < 0.5 else None  # noqa: PLR2004  half of them
     for node in draw.nodes:  # whoever leads is among them, or a newcomer does
         draw.add(at_ns, faults.Ask(node, whom))
+
+
+def _leader_death(draw: Draw) -> None:
+    draw.end_leader(draw.instant_ns())
+
+
+def _beset_change(draw: Draw) -> None:
+    """A change of voters, a newcomer among them perhaps, in which everything comes together: as it is wished for, and
+    wished for again, links are cut, messages are late, and whoever leads dies or gives way.
+    """
+    at_ns, voters = draw.instant_ns(), draw.some()
+    number = draw.newcomer() if draw.chance.random() < 0.5 else None  # noqa: PLR2004  half of them
+    if number is not None:
+        draw.add(at_ns, faults.Join(number))
+        voters = (*voters, number)
+    if not draw.lets_vote(voters):
+        return
+    for _ in range(2 + int(draw.chance.random() * 3)):
+        at_ns += draw.span_ns()
+        _wish_for(draw, at_ns, voters)
+        for beset in (_cut_near, _slow_near, _end_near):
+            if draw.chance.random() < 0.7:  # noqa: PLR2004  mostly all of it, now and then a part
+                beset(draw, at_ns)
+
+
+def _cut_near(draw: Draw, at_ns: int) -> None:
+    at_ns, end_ns = draw.near_ns(at_ns), at_ns + draw.span_ns()
+    if draw.chance.random() < 0.5:  # noqa: PLR2004  half of them
+        draw.add(at_ns, faults.Partition((draw.some(),)))
+    else:
+        for _ in range(1 + int(draw.chance.random() * len(draw.nodes))):
+            draw.add(at_ns, faults.CutLink(*draw.pair()))
+    draw.add(max(at_ns, end_ns), faults.Heal())
+
+
+def _slow_near(draw: Draw, at_ns: int) -> None:
+    """So that a joint configuration lasts."""
+    draw.add(draw.near_ns(at_ns), faults.Latency(0, 50 * MS + int(draw.cubed() * NS_PER_S)))
+    draw.add(at_ns + draw.span_ns(), faults.Latency(1 * MS, 10 * MS))
+
+
+def _end_near(draw: Draw, at_ns: int) -> None:
+    if draw.chance.random() < 0.7:  # noqa: PLR2004  most die
+        draw.end_leader(draw.near_ns(at_ns))
+    else:
+        _give_way(draw, draw.near_ns(at_ns))
 
 
 def _torn_write(draw: Draw) -> None:
@@ -309,6 +376,8 @@ KINDS: dict[str, Kind] = {
     "replace": Kind(_replace, faults.Crash, _serves, "crash"),
     "transfer": Kind(_transfer, faults.Ask, _serves, "ask"),
     "torn-write": Kind(_torn_write, faults.SlowDisk, _serves),  # counted when a crash has torn one
+    "leader-death": Kind(_leader_death, faults.CrashLeader, _serves),
+    "beset-change": Kind(_beset_change, faults.SetVoters, _serves, "voters"),
     "wiped-disk": Kind(_wiped_disk, faults.Wipe, _never),
 }
 """What `--fault` names."""

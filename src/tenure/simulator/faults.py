@@ -7,7 +7,7 @@ again. The world carries faults out; the network, clocks and disks only obey.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -43,6 +43,18 @@ class Crash(Fault, frozen=True):
 
     def __str__(self) -> str:
         return f"crash {self.node}"
+
+
+class CrashLeader(Fault, frozen=True):
+    """Whoever leads is gone as by a crash, and comes back after a while."""
+
+    for_ns: int
+
+    def __post_init__(self) -> None:
+        _in_order(0, self.for_ns)
+
+    def __str__(self) -> str:
+        return f"crash leader for {duration(self.for_ns)}"
 
 
 class Restart(Fault, frozen=True):
@@ -277,6 +289,7 @@ class AllClear(Fault, frozen=True):
 
 AnyFault = (
     Crash
+    | CrashLeader
     | Restart
     | Pause
     | Partition
@@ -318,23 +331,6 @@ def _is_chance(chance: float) -> None:
         raise ValueError(f"a chance goes from 0% to 100%, and this is {chance:.3%}")
 
 
-def nodes_of(fault: AnyFault) -> set[NodeId]:
-    """Every node that it names."""
-    values = [getattr(fault, name) for name in fault.__struct_fields__ if name in _NAMING]
-    return {node for value in values for node in _flat(value)}
-
-
-_NAMING = frozenset({"node", "peer", "sender", "to", "voters", "groups"})
-
-
-def _flat(value: object) -> Iterator[NodeId]:
-    if isinstance(value, tuple):
-        for one in value:
-            yield from _flat(one)
-    elif isinstance(value, int):
-        yield value
-
-
 def _percent(chance: float) -> str:
     """Exactly, so that it is read back as the same number."""
     return f"{Decimal(repr(chance + 0.0)).scaleb(2).normalize():f}%"
@@ -355,6 +351,7 @@ def _groups(words: str) -> tuple[tuple[NodeId, ...], ...]:
 _N, _D, _P = f"({NUMBER.pattern})", r"([\d.]+(?:ns|us|ms|s|m))", r"(\d{1,3}(?:\.\d{1,400})?)%"
 _GRAMMAR: tuple[tuple[str, Callable[..., AnyFault]], ...] = (
     (rf"crash {_N}", lambda n: Crash(int(n))),
+    (rf"crash leader for {_D}", lambda d: CrashLeader(to_ns(d))),
     (rf"restart {_N}", lambda n: Restart(int(n))),
     (rf"pause {_N} for {_D}", lambda n, d: Pause(int(n), to_ns(d))),
     (r"partition (\d{1,9}(?:[ |]+\d{1,9})*[ |]*)", lambda groups: Partition(_groups(groups))),
@@ -379,10 +376,10 @@ _GRAMMAR: tuple[tuple[str, Callable[..., AnyFault]], ...] = (
     (rf"trust {_N} at {_N}", lambda peer, n: AllClear(int(n), int(peer))),
 )
 SAYINGS = (
-    "crash N, restart N, pause N for 2s, partition 1 2 | 3 4 5, cut N -> N, cut N -- N, mend N -> N, mend N -- N, "
-    "heal, lose 10%, duplicate 10%, latency 1ms to 50ms, drift N +1000ppm, disk N takes 10ms to 2s, disk N stalls, "
-    "disk N lies, disk N is wiped, disk N works, join N, leave N, ask N, ask N to N, voters 1 2 3 by N, "
-    "suspect N at N, trust N at N"
+    "crash N, crash leader for 2s, restart N, pause N for 2s, partition 1 2 | 3 4 5, cut N -> N, cut N -- N, "
+    "mend N -> N, mend N -- N, heal, lose 10%, duplicate 10%, latency 1ms to 50ms, drift N +1000ppm, "
+    "disk N takes 10ms to 2s, disk N stalls, disk N lies, disk N is wiped, disk N works, join N, leave N, "
+    "ask N, ask N to N, voters 1 2 3 by N, suspect N at N, trust N at N"
 )
 
 

@@ -17,6 +17,7 @@ import msgspec
 from tenure.algorithms import bully, ring
 from tenure.core.elector import Elector
 from tenure.core.events import NodeId
+from tenure.core.words import by_kind
 from tenure.durations import NS_PER_S
 from tenure.simulator import faults
 from tenure.simulator.faults import AnyFault
@@ -24,7 +25,6 @@ from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.network import MS
 from tenure.simulator.news import News
 from tenure.simulator.surroundings import Surroundings
-from tenure.simulator.words import by_kind
 from tenure.simulator.world import World
 
 RINGS = 400

@@ -60,6 +60,7 @@ class Job(msgspec.Struct, frozen=True):
             until_ns=setup.until_ns,
             detector=self.detector,
             hosts=setup.surroundings.hosts,
+            clients_ns=setup.clients_ns or None,
             strokes=setup.plan.strokes,
             healed_ns=setup.plan.healed_ns,
             converging=setup.plan.converging,

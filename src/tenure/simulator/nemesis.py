@@ -8,10 +8,11 @@ from typing import assert_never
 from tenure import trace
 from tenure.core.events import Asked, Joined, Left, NodeId, Reconfigure, Suspected, Trusted
 from tenure.simulator import faults
+from tenure.simulator.crowd import Crowd
 from tenure.simulator.faults import AnyFault
 from tenure.simulator.network import Weather
 from tenure.simulator.news import News
-from tenure.simulator.node import Node
+from tenure.simulator.node import SimulatedNode
 from tenure.simulator.plan import called
 from tenure.simulator.world import World
 
@@ -24,8 +25,15 @@ class Nemesis:
 
     def __init__(self, world: World, news: News) -> None:
         self.world, self.news = world, news
-        self.ask: Callable[[Node, NodeId | None], None] = self._ask
+        self.ask: Callable[[SimulatedNode, NodeId | None], None] = self._ask
         """Called to tell a node that somebody wishes it to step down."""
+        self.change: Callable[[SimulatedNode, tuple[NodeId, ...]], None] = self._change
+        """Called to tell a node who is to vote."""
+        self._after: Callable[[], None] = _nobody_looks
+
+    def watch(self, crowd: Crowd) -> None:
+        """Let these ask for something whenever something happens, and for changes of voters among other things."""
+        self.change, self._after = crowd.change, crowd.gather_soon
 
     def at(self, at_ns: int, fault: AnyFault) -> None:
         """Let this happen at a true instant."""
@@ -38,6 +46,7 @@ class Nemesis:
         name = called(fault, runs=node is not None and node.elector is not None)
         if has_struck := self._strike(fault):
             self.world.struck[name] += 1
+            self._after()
         return has_struck
 
     def _strike(self, fault: AnyFault) -> bool:
@@ -48,11 +57,13 @@ class Nemesis:
                 return self._change_weather(fault)
             case faults.Join(node=number):
                 return self._join(number)
+            case faults.CrashLeader(for_ns=for_ns):
+                return self._crash_leader(for_ns)
             case _:
                 node = self.world.nodes.get(fault.node)
                 return node is not None and self._strike_node(node, fault)
 
-    def _strike_node(self, node: Node, fault: OneNodes) -> bool:
+    def _strike_node(self, node: SimulatedNode, fault: OneNodes) -> bool:
         world = self.world
         if isinstance(fault, faults.Restart):
             if node.is_member:
@@ -77,7 +88,7 @@ class Nemesis:
             case faults.Ask(to=to):
                 self.ask(node, to)
             case faults.SetVoters(voters=voters):
-                world.give(node, Reconfigure(voters))
+                self.change(node, voters)
             case faults.FalseAlarm(peer=peer):
                 return self.news.false_alarm(node, Suspected(peer))
             case faults.AllClear(peer=peer):
@@ -86,7 +97,7 @@ class Nemesis:
                 assert_never(fault)
         return True
 
-    def _wipe(self, node: Node) -> bool:
+    def _wipe(self, node: SimulatedNode) -> bool:
         if node.is_member:
             if node.elector is not None:
                 self.world.crash(node)
@@ -94,11 +105,29 @@ class Nemesis:
             self.world.start(node.number)
         return node.is_member
 
-    def _ask(self, node: Node, to: NodeId | None) -> None:
+    def _ask(self, node: SimulatedNode, to: NodeId | None) -> None:
         self.world.give(node, Asked(to))
 
+    def _change(self, node: SimulatedNode, voters: tuple[NodeId, ...]) -> None:
+        self.world.give(node, Reconfigure(voters))
+
+    def _crash_leader(self, for_ns: int) -> bool:
+        """Whoever leads in the latest term; it comes back unless somebody else let it."""
+        leading = [node for node in self.world.nodes.values() if node.leads]
+        if not leading:
+            return False
+        node = max(leading, key=_term)
+        self.world.crash(node)
+        self.world.call_at(self.world.now_ns + for_ns, self._bring_back, (node, node.life))
+        return True
+
+    def _bring_back(self, of: tuple[SimulatedNode, int]) -> None:
+        node, life = of
+        if node.is_member and node.elector is None and node.life == life:
+            self.world.start(node.number)
+
     def _strike_disk(
-        self, node: Node, fault: faults.SlowDisk | faults.StallDisk | faults.LyingDisk | faults.MendDisk
+        self, node: SimulatedNode, fault: faults.SlowDisk | faults.StallDisk | faults.LyingDisk | faults.MendDisk
     ) -> bool:
         match fault:
             case faults.SlowDisk(least_ns=least_ns, most_ns=most_ns):
@@ -165,7 +194,7 @@ class Nemesis:
         self.news.members_changed(Joined(number))
         return True
 
-    def _leave(self, node: Node) -> bool:
+    def _leave(self, node: SimulatedNode) -> bool:
         if not node.is_member or len(self.world.members) < 2:  # noqa: PLR2004  somebody must be left
             return False
         node.is_member = False
@@ -175,6 +204,14 @@ class Nemesis:
         self.world.tell(trace.Gone(self.world.now_ns, node.number))
         self.news.members_changed(Left(node.number))
         return True
+
+
+def _term(node: SimulatedNode) -> int:
+    return 0 if node.elector is None else node.elector.term
+
+
+def _nobody_looks() -> None:
+    """There is no crowd."""
 
 
 DISKS = (faults.SlowDisk, faults.StallDisk, faults.LyingDisk, faults.MendDisk)

@@ -10,7 +10,7 @@ from random import Random
 from tenure import trace
 from tenure.core.events import Joined, Left, NodeId, PeerLost, Suspected, Trusted
 from tenure.detectors.watched import Watched
-from tenure.simulator.node import Node
+from tenure.simulator.node import SimulatedNode
 from tenure.simulator.world import World
 
 
@@ -40,7 +40,7 @@ class News:
                 at_ns = self._draw(fair.kernel_least_ns, fair.kernel_most_ns)
                 self.world.call_at(at_ns, self._tell_death, (node, node.life, number, life))
 
-    def _tell_death(self, what: tuple[Node, int, NodeId, int]) -> None:
+    def _tell_death(self, what: tuple[SimulatedNode, int, NodeId, int]) -> None:
         """Unless the node began since, and never knew that life, or has heard a later one: the driver's duty 9."""
         node, its_life, peer, life = what
         if node.elector is None or node.life != its_life or node.heard.get(peer, 0) > life:
@@ -57,14 +57,14 @@ class News:
                 node.told_ns = max(self._draw(least_ns, most_ns), node.told_ns)
                 self.world.call_at(node.told_ns, self._tell_member, (node, event))
 
-    def false_alarm(self, node: Node, event: Suspected | Trusted) -> bool:
+    def false_alarm(self, node: SimulatedNode, event: Suspected | Trusted) -> bool:
         """Let a node suspect or trust a peer, whatever that does; whether it was news."""
         is_news = self._alarm(node, event)
         if is_news and isinstance(event, Trusted) and self.world.surroundings.is_told:
             self._look_later(node.number, event.peer)  # who has died meanwhile is not trusted for ever
         return is_news
 
-    def _alarm(self, node: Node, event: Suspected | Trusted) -> bool:
+    def _alarm(self, node: SimulatedNode, event: Suspected | Trusted) -> bool:
         """Let a node suspect or trust a peer, if that is news to it."""
         peer, is_dead = event.peer, isinstance(event, Suspected)
         if node.elector is None or peer == node.number or peer not in node.known:
@@ -93,7 +93,7 @@ class News:
             is_dead = seen.elector is None or (peer, observer) in self.world.network.cut
             self._alarm(node, Suspected(peer) if is_dead else Trusted(peer))
 
-    def _tell_member(self, what: tuple[Node, Joined | Left]) -> None:
+    def _tell_member(self, what: tuple[SimulatedNode, Joined | Left]) -> None:
         node, event = what
         if node.elector is None or (event.peer in node.known) == isinstance(event, Joined):
             return  # it is down, or began since, and knows it already

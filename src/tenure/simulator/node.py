@@ -23,7 +23,7 @@ class RanAway(Exception):
     """The algorithm goes on without end; the message says at what."""
 
 
-class Node:
+class SimulatedNode:
     """Its number, and all that is of one life or outlives it."""
 
     __slots__ = (
@@ -94,6 +94,11 @@ class Node:
         self.held: tuple[int, int] | None = None
         """The token under which it may act, and until when on its own clock."""
 
+    @property
+    def leads(self) -> bool:
+        """Whether it lives and takes itself for the leader."""
+        return self.elector is not None and self.elector.leader == self.number
+
     def count_wake(self, second: int) -> None:
         """It is woken in this second. Raises RanAway where that happens too often."""
         last, times = self.woken
@@ -117,8 +122,8 @@ class Node:
 class Inspector(Protocol):
     """Looks at nodes from inside, where records of a trace do not say enough."""
 
-    def handled(self, node: Node, elector: Elector, event: Event | Demand, effects: Sequence[Effect]) -> None:
+    def handled(self, node: SimulatedNode, elector: Elector, event: Event | Demand, effects: Sequence[Effect]) -> None:
         """The node has dealt with an event, and these effects will be carried out."""
 
-    def sent(self, node: Node, to: NodeId, message: Message) -> None:
+    def sent(self, node: SimulatedNode, to: NodeId, message: Message) -> None:
         """The message leaves the node."""

@@ -12,7 +12,7 @@ from random import Random
 
 import msgspec
 
-from tenure.core.elector import Elector
+from tenure.core.elector import Elector, Serving
 from tenure.core.events import NodeId
 from tenure.core.quorum import majority_of
 from tenure.durations import NS_PER_S
@@ -51,7 +51,7 @@ def called(fault: AnyFault, *, runs: bool = False) -> str:
     return _CALLED[type(fault)]
 
 
-VOTING = frozenset({"voters", "newcomer", "replace"})
+VOTING = frozenset({"voters", "newcomer", "replace", "beset-change"})
 """Kinds that change who votes."""
 DAMAGE = (faults.SlowDisk, faults.StallDisk, faults.LyingDisk)
 
@@ -100,13 +100,15 @@ def draw(
     if not given:  # a calm run was asked for
         return Plan((), healed_ns, tuple(sorted(nodes)))
     has_quorum = kind.assumes.partitions
-    drawing = Draw(chance, nodes, healed_ns, keeps_majority=has_quorum)
+    drawing = Draw(chance, nodes, healed_ns, keeps_majority=has_quorum, knows_voters=issubclass(kind, Serving))
     if len(nodes) < 2:  # noqa: PLR2004  alone, there is nobody to be cut from
         given = tuple(
             name for name in given if name in {"crash", "blink", "pause", "drift", "slow-disk", "stalled-disk"}
         )
     swarm = [name for name in given if kinds is not None or chance.random() < 0.5]  # noqa: PLR2004  a fair coin for each
-    if VOTING & set(swarm):  # who has left cannot vote: at least a majority of any voters must be there in the end
+    if (
+        VOTING & set(swarm) and not drawing.knows_voters
+    ):  # who has left cannot vote: at least a majority of any voters must be there in the end
         swarm = [name for name in swarm if name != "leave"]
     if swarm:
         for _ in range(1 + int(chance.random() * max(1, healed_ns // NS_PER_S))):

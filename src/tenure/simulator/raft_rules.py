@@ -16,17 +16,22 @@ from tenure.algorithms.raft.messages import (
     AppendEntries,
     Canvass,
     Canvassed,
+    ChangeVoters,
     Configured,
+    Execute,
     Executed,
     InstallSnapshot,
+    Matched,
     Mismatched,
+    OpenSession,
     Queried,
     RequestVote,
     Snapshot,
     Vote,
 )
+from tenure.algorithms.raft.progress import Pace
 from tenure.core.effects import Answered, Authorised, Deposed, Effect, Persist, Send
-from tenure.core.events import Answer, Demand, Event, Message, NodeId, Received
+from tenure.core.events import Answer, Demand, Event, Message, NodeId, PeerLost, Received, Request, Requested
 
 BEHIND, PROMISED, OVER = "its log is behind", "promised to another", "its term is over"
 GIVEN, LED = "given already", "the term has a leader"
@@ -57,6 +62,16 @@ RULES = (
     "read at a follower",
     "retry answered from memory",
     "told NoSession",
+    "told Outrun",
+    "told Busy",
+    "told Changed",
+    "told Refused",
+    "batch with a change of voters amid commands",
+    "batch in a joint configuration",
+    "batch while the leader gives way",
+    "batch of entries for as much as fits",
+    "window of a follower full",
+    "told of the leader's certain death in a joint configuration",
     "told NotLeader",
     "told Unknown",
     "tenure opened at once",
@@ -71,16 +86,30 @@ RULES = (
 GIVES_WAY = "it gives way"
 
 
-class _Known(NamedTuple):
-    """A node as it was after its last event."""
+class Seen(NamedTuple):
+    """A node as it was after an event."""
 
     life: int
     role: Role
     term: int
     commit: int
     last_index: int
+    leader: NodeId | None
     configuration: Configuration
     configuration_index: int
+
+    @classmethod
+    def now(cls, life: int, elector: Raft) -> Seen:
+        """As it is now, in this life of its."""
+        log = elector.log
+        role, term, commit = elector.role, elector.term, elector.commit
+        last_index, configuration_index = log.last_index, log.configuration_index
+        return cls(life, role, term, commit, last_index, elector.leader, elector.configuration, configuration_index)
+
+    @property
+    def leads_in(self) -> int | None:
+        """The term that it leads; None where it does not."""
+        return self.term if self.role is Role.LEADING else None
 
 
 class _Piece(NamedTuple):
@@ -93,25 +122,26 @@ class _Piece(NamedTuple):
 
 
 class RaftRules:
-    """Counts in `fired`; `see` is called after each event of each node."""
+    """Counts in `fired`; `see` is called after each event of each node that did something or became another."""
 
     def __init__(self, fired: Counter[str]) -> None:
         self.fired = fired
-        self._known: dict[NodeId, _Known] = {}
         self._pieces: dict[tuple[NodeId, NodeId], _Piece] = {}
         self._gives_way: dict[NodeId, int] = {}  # who has begun to, in which term
         self._tokens: dict[NodeId, int] = {}
 
-    def see(self, life: int, event: Event | Demand, elector: Raft, effects: Sequence[Effect], now_ns: int) -> None:
-        """What came of an event at a node in this life of its, whose clock shows `now_ns`."""
-        me, before = elector.me, self._known.get(elector.me)
-        if before is None or before.life != life:
-            before = None
+    def see(
+        self, before: Seen | None, event: Event | Demand, elector: Raft, effects: Sequence[Effect], now_ns: int
+    ) -> None:
+        """What came of an event at a node that was as `before` in this life of its, and whose clock shows `now_ns`."""
+        me = elector.me
+        if before is None:
             self._gives_way.pop(me, None)
         for effect in effects:
             match effect:
                 case Send(to=to, message=message):
-                    self._see_sent(event, elector, to, message, now_ns)
+                    if type(message) is not Matched:  # half of all messages, and no rule
+                        self._see_sent(event, elector, to, message, now_ns)
                 case Persist(record=Appended() as appended):
                     self._see_appended(elector, appended, before)
                 case Persist(record=Snapshot(index=index)) if index:
@@ -128,15 +158,18 @@ class RaftRules:
                     ...
         if before is not None:
             self._see_change(elector, before)
-        log, configuration = elector.log, elector.configuration
-        self._known[me] = _Known(
-            life, elector.role, elector.term, elector.commit, log.last_index, configuration, log.configuration_index
-        )
+        if isinstance(event, Requested):
+            self._see_batch(event.requests, elector, effects)
+        elif isinstance(event, PeerLost) and before is not None and event.peer == before.leader:
+            self.fired["told of the leader's certain death in a joint configuration"] += elector.configuration.is_joint
 
     def _see_sent(self, event: Event | Demand, elector: Raft, to: NodeId, message: Message, now_ns: int) -> None:
         heard = event.message if isinstance(event, Received) else None
         match message:
-            case AppendEntries(prev_index=previous):
+            case AppendEntries(prev_index=previous, entries=entries):
+                self.fired["batch of entries for as much as fits"] += (
+                    0 < len(entries) < elector.log.last_index - previous
+                )
                 if isinstance(heard, Mismatched) and heard.term == message.term and previous < heard.prev_index:
                     self.fired["leader: went back"] += 1
             case Canvass(dead=dead) if dead is not None:
@@ -165,7 +198,7 @@ class RaftRules:
             self.fired["snapshot resumed after a loss"] += last.is_again and last.offset < piece.offset
         self._pieces[leader, to] = _Piece(of, piece.offset, is_again)
 
-    def _see_appended(self, elector: Raft, appended: Appended, before: _Known | None) -> None:
+    def _see_appended(self, elector: Raft, appended: Appended, before: Seen | None) -> None:
         if before is None or not appended.entries:
             return
         if appended.first_index <= before.last_index:
@@ -174,13 +207,17 @@ class RaftRules:
                 self.fired["follower: configuration taken back"] += 1
         if elector.role is not Role.LEADING:
             return
+        ends = elector.log.last_index
+        self.fired["window of a follower full"] += any(
+            peer.pace is Pace.STREAMING and peer.next <= ends for peer in elector.peers.values()
+        )
         was = before.configuration
         for entry in appended.entries:
             if isinstance(entry, Configured):
                 self.fired[_changed(was, entry.configuration)] += 1
                 was = entry.configuration
 
-    def _see_answer(self, elector: Raft, answer: Answer, before: _Known | None, now_ns: int) -> None:
+    def _see_answer(self, elector: Raft, answer: Answer, before: Seen | None, now_ns: int) -> None:
         if isinstance(answer, Queried):
             if elector.role is not Role.LEADING:
                 self.fired["read at a follower"] += 1
@@ -192,13 +229,25 @@ class RaftRules:
         else:
             self.fired[f"told {type(answer).__name__}"] += 1
 
-    def _see_opened(self, me: NodeId, token: int, before: _Known | None) -> None:
+    def _see_opened(self, me: NodeId, token: int, before: Seen | None) -> None:
         if self._tokens.get(me) != token:
             self._tokens[me] = token
             waited = before is not None and before.commit >= token
             self.fired["tenure opened after earlier ones" if waited else "tenure opened at once"] += 1
 
-    def _see_change(self, elector: Raft, before: _Known) -> None:
+    def _see_batch(self, requests: Sequence[Request], elector: Raft, effects: Sequence[Effect]) -> None:
+        """Several were handed to a leader at once."""
+        if elector.role is not Role.LEADING or len(requests) < 2:  # noqa: PLR2004  one is no batch
+            return
+        self.fired["batch in a joint configuration"] += elector.configuration.is_joint
+        self.fired["batch while the leader gives way"] += elector.me in self._gives_way
+        refused = {effect.id for effect in effects if isinstance(effect, Answered)}
+        for place, request in enumerate(requests):
+            if isinstance(request, ChangeVoters) and request.id not in refused:
+                amid = any(map(_is_command, requests[:place])) and any(map(_is_command, requests[place + 1 :]))
+                self.fired["batch with a change of voters amid commands"] += amid
+
+    def _see_change(self, elector: Raft, before: Seen) -> None:
         """A leader has gone."""
         if before.role is not Role.LEADING or elector.role is Role.LEADING:
             return
@@ -206,6 +255,10 @@ class RaftRules:
             self.fired["transfer timed out" if elector.term == before.term else "transfer came about"] += 1
         elif elector.term == before.term and elector.me not in elector.configuration.voters:
             self.fired["leader went without a vote"] += 1
+
+
+def _is_command(request: Request) -> bool:
+    return isinstance(request, Execute | OpenSession)
 
 
 def _changed(was: Configuration, now: Configuration) -> str:

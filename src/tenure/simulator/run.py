@@ -16,6 +16,7 @@ from tenure.core.composed import Composed
 from tenure.core.elector import NEW, Elector, Serving
 from tenure.core.events import NodeId
 from tenure.core.model import Guarantee
+from tenure.core.words import by_kind
 from tenure.durations import NS_PER_S, to_ns
 from tenure.errors import ConfigurationError
 from tenure.simulator import (
@@ -31,7 +32,7 @@ from tenure.simulator import (
 )
 from tenure.simulator.callers import Callers
 from tenure.simulator.checkers import Checker, Violation
-from tenure.simulator.clients import Clients
+from tenure.simulator.crowd import Crowd
 from tenure.simulator.expectations import Expectation
 from tenure.simulator.faults import Join
 from tenure.simulator.history import Operation
@@ -44,13 +45,13 @@ from tenure.simulator.node import RanAway
 from tenure.simulator.plan import Plan
 from tenure.simulator.scenario import Called, Scenario
 from tenure.simulator.surroundings import Surroundings
-from tenure.simulator.words import by_kind
 from tenure.simulator.world import World
 
 LIMIT_STEPS = 1_000_000
 """Of the search for an order of what clients did; beyond it nothing is said, which is no objection."""
 LIMIT_VIOLATIONS = 100
 """That one run keeps; a checker that objects at every step has made its point."""
+OF_MESSAGES = (trace.Sent, trace.Arrived, trace.Dropped)
 LIMIT_RECORDS = trace.LIMIT_RECORDS - 10 * LIMIT_VIOLATIONS
 SHORTEST_CALM_NS = 20 * NS_PER_S
 """A run whose calm is shorter is not judged for agreement and termination: time-outs and leases take seconds."""
@@ -73,8 +74,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """The checkers by name; None: those of the algorithm's guarantees."""
     holders: bool = False
     """Whether each node has a holder with a body, for which its elector's authority is the grant."""
-    clients: bool = False
-    """Whether clients ask it for something; only an elector that serves has any."""
+    clients_ns: int = 0
+    """For so long clients ask it for what the seed draws; 0: there are none. Only an elector that serves has any."""
     again: str = ""
     """The line that runs it again, in a shell or in Python."""
 
@@ -176,11 +177,13 @@ def set_up(
     if issubclass(inner, Serving) and kinds is None and not is_told:
         hosts = hosts or plan.place(numbers, seed)
     surroundings = msgspec.structs.replace(surroundings, hosts=hosts)
-    inner, settings = founding.founded(inner, settings, seed, numbers, hosts, is_calm=kinds == ())
+    until_ns = to_ns(until) if scenario.until_ns is None else scenario.until_ns
+    clients_ns = _clients_ns(inner, scenario, until_ns, is_told=is_told)
+    calm, storm = kinds == (), clients_ns > 0 and kinds != ()
+    inner, settings = founding.founded(inner, settings, seed, numbers, hosts, is_calm=calm, is_storm=storm)
     kind = names.watched(inner, detector)
     if kind is not inner:
         kind, settings = _with_settings(kind, inner, settings), None
-    until_ns = to_ns(until) if scenario.until_ns is None else scenario.until_ns
     if until_ns <= 0:
         raise ConfigurationError("until is 0, so that nothing would happen; give seconds such as until=60")
     if kinds is not None and is_told:
@@ -198,9 +201,18 @@ def set_up(
         surroundings=surroundings,
         check=check,
         holders=holders,
-        clients=issubclass(kind, Serving) and not is_told,
+        clients_ns=clients_ns,
         again=again,
     )
+
+
+def _clients_ns(kind: type[Elector], scenario: Scenario, until_ns: int, *, is_told: bool) -> int:
+    """For how long clients go on. Raises ConfigurationError."""
+    if not is_told:
+        return until_ns if issubclass(kind, Serving) else 0
+    if scenario.clients_ns is not None and scenario.calls:
+        raise ConfigurationError("clients either ask for what the script says, or for what the seed draws: say one")
+    return scenario.clients_ns or 0
 
 
 def _elector(said: object, settings: object) -> type[Elector]:
@@ -223,6 +235,7 @@ def _with_settings(kind: type[Elector], inner: type[Elector], settings: object) 
 def _said(kind: type[Elector], scenario: Scenario, nodes: Sequence[NodeId], until_ns: int) -> Plan:
     """What a scenario lets happen: what it says and nothing else. Raises ConfigurationError."""
     of_raft = [str(one.call) for one in scenario.calls]
+    of_raft += [] if scenario.clients_ns is None else ["clients"]
     of_raft += [f"expect {one}" for one in scenario.expectations if one.is_of_raft]
     if of_raft and not issubclass(kind, Serving):
         raise ConfigurationError(f"{of_raft[0]}: {kind.name} serves no clients, and no log has its voters; name raft")
@@ -270,7 +283,7 @@ class _Judge:
                     "time, or without a trace"
                 )
             self.records.append(record)
-        if isinstance(record, trace.Sent | trace.Arrived | trace.Dropped):
+        if isinstance(record, OF_MESSAGES):
             return
         if isinstance(record, trace.Violated):
             self._keep(Violation(record.checker, record.at_ns, record.text))
@@ -285,6 +298,13 @@ class _Judge:
         for checker in self._checkers:
             if text := checker.ended(at_ns):
                 self.object(checker.name, at_ns, text)
+
+    def judge_service(self, served: clients.Clients, at_ns: int) -> None:
+        """How clients were served, now that it is over."""
+        if (text := served.why_unanswered()) is not None:
+            self.object(clients.ANSWERS, at_ns, text)
+        if self.is_final and (text := served.why_no_service()) is not None:
+            self.object(clients.SERVICE, at_ns, text)
 
     def object(self, checker: str, at_ns: int, text: str) -> None:
         if self._keep(Violation(checker, at_ns, text)) and self.records is not None:
@@ -312,8 +332,10 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
     )
     rules = judge.measures.rules
     world.inspector = raft_checkers.inspector(world, lambda name, text: judge.object(name, world.now_ns, text), rules)
-    served = Clients(world, setup.until_ns) if setup.clients else None
     nemesis = Nemesis(world, News(world))
+    served = clients.Clients(world, setup.clients_ns) if setup.clients_ns else None
+    if served is not None:
+        nemesis.watch(Crowd(served))
     if setup.holders:
         nemesis.ask = Holders(world, setup.plan.healed_ns).ask
     called: Callers | None = None
@@ -336,8 +358,7 @@ def run(setup: Setup, *, keeps_trace: bool = True, weighs: bool = False) -> Run:
     done = Run(setup, world, judge.measures, judge.violations)
     if served is not None:
         done.history = served.ended()
-        if judge.is_final and (text := served.why_no_service()) is not None:
-            judge.object(clients.SERVICE, world.now_ns, text)
+        judge.judge_service(served, world.now_ns)
     elif called is not None:
         done.history = called.ended()
     if done.history:

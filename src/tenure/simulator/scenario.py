@@ -12,7 +12,8 @@
 A line is one of: `algorithm NAME`, `nodes N...`, `seed N`, `until DURATION`, `detector NAME`, `hosts N... | N...` (the
 nodes of one host, whose kernel tells each of them when another's process is gone), `at TIME FAULT`, `at TIME expect
 ...`, and `converge N... from TIME`: from then on nothing goes wrong, and these must come to agree. Of an algorithm that
-serves clients also `at TIME write KEY 1 at N`, `write KEY 1..60 at N` and `read KEY at N`.
+serves clients also `at TIME write KEY 1 at N`, `write KEY 1..60 at N` and `read KEY at N`, or `clients for DURATION`:
+the seed says what they ask for, and what the group's settings are, as it does in a hunt of runs that last so long.
 
 What can be expected is one of: `leader N` (all that live recognise it), `leaders N...` (just these believe that they
 lead), `no leader` (nobody does), `holder N` (just it may act), `no holder`, `one leader` (whoever it is), `term N` (the
@@ -23,7 +24,7 @@ N... | N...` (at the leader), and `N tells ...` (what it answered to who asked i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,10 +36,13 @@ from tenure.errors import ConfigurationError
 from tenure.simulator import callers, expectations
 from tenure.simulator.callers import AnyCall
 from tenure.simulator.expectations import Expectation
-from tenure.simulator.faults import NUMBER, Join, Stroke, duration, nodes_of, parse
+from tenure.simulator.faults import NUMBER, AnyFault, Join, Stroke, duration, parse
 from tenure.simulator.given import MOST_SHOWN
 
+LIMIT_BYTES = 1 << 24
 LIMIT_LINES = 100_000
+FIELDS = {"until": "until_ns", "clients": "clients_ns"}
+"""What the lines of a script are called in a Scenario, where that is something else."""
 
 
 class Called(NamedTuple):
@@ -58,6 +62,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     detector: str | None = None
     hosts: tuple[tuple[NodeId, ...], ...] = ()
     """As in `Surroundings`."""
+    clients_ns: int | None = None
+    """For so long clients go on whose wishes the seed draws, with the group's settings; None: there are none."""
     strokes: tuple[Stroke, ...] = ()
     calls: tuple[Called, ...] = ()
     expectations: tuple[Expectation, ...] = ()
@@ -74,6 +80,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         lines += [f"detector {self.detector}"] if self.detector else []
         if self.hosts:
             lines.append(f"hosts {' | '.join(' '.join(map(str, host)) for host in self.hosts)}")
+        lines += [f"clients for {duration(self.clients_ns)}"] if self.clients_ns is not None else []
         if self.healed_ns is not None:
             lines.append(f"converge {' '.join(map(str, self.converging))} from {duration(self.healed_ns)}")
         timed = [(stroke.at_ns, str(stroke.fault)) for stroke in self.strokes]
@@ -85,8 +92,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(path: Path) -> Scenario:
     """The scenario in this file. Raises ConfigurationError, which names the line, and OSError."""
+    with path.open("rb") as file:
+        content = file.read(LIMIT_BYTES + 1)
+    if len(content) > LIMIT_BYTES:
+        raise ConfigurationError(f"{path} has more than {LIMIT_BYTES} bytes, as no scenario has; is it another file?")
     try:
-        scenario = parse_script(path.read_text(encoding="utf-8"), name=str(path))
+        scenario = parse_script(content.decode("utf-8"), name=str(path))
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is no text in UTF-8; a scenario is a text such as `at 5s crash 3`") from error
     refuse_what_cannot_happen(scenario, scenario.nodes, scenario.until_ns, name=str(path))
@@ -106,7 +117,7 @@ def refuse_what_cannot_happen(
     if nodes and (unknown := {node for host in scenario.hosts for node in host} - known):
         raise ConfigurationError(f"{name}: hosts: there is no node {min(unknown)}; add it to `nodes`, or let it join")
     for at_ns, words, named in [
-        *((at_ns, str(fault), nodes_of(fault)) for at_ns, fault in scenario.strokes),
+        *((at_ns, str(fault), _nodes_of(fault)) for at_ns, fault in scenario.strokes),
         *called,
         *expected,
     ]:
@@ -144,7 +155,7 @@ def parse_script(text: str, *, name: str = "the scenario") -> Scenario:
     made: Any = Scenario  # each setting is of the type that _setting gives it
     converging, healed_ns = said.pop("converge", ((), None))
     scenario: Scenario = made(
-        **{"until_ns" if verb == "until" else verb: value for verb, value in said.items()},
+        **{FIELDS.get(verb, verb): value for verb, value in said.items()},
         strokes=tuple(one for one in timed if isinstance(one, Stroke)),
         calls=tuple(one for one in timed if isinstance(one, Called)),
         expectations=tuple(one for one in timed if isinstance(one, Expectation)),
@@ -152,6 +163,23 @@ def parse_script(text: str, *, name: str = "the scenario") -> Scenario:
         healed_ns=healed_ns,
     )
     return scenario
+
+
+def _nodes_of(fault: AnyFault) -> set[NodeId]:
+    """Every node that it names."""
+    values = [getattr(fault, name) for name in fault.__struct_fields__ if name in _NAMING]
+    return {node for value in values for node in _flat(value)}
+
+
+_NAMING = frozenset({"node", "peer", "sender", "to", "voters", "groups"})
+
+
+def _flat(value: object) -> Iterator[NodeId]:
+    if isinstance(value, tuple):
+        for one in value:
+            yield from _flat(one)
+    elif isinstance(value, int):
+        yield value
 
 
 def _setting(verb: str, rest: str) -> object:
@@ -168,6 +196,11 @@ def _setting(verb: str, rest: str) -> object:
             return to_ns(rest)
         case "nodes":
             return _nodes(rest)
+        case "clients":
+            of, _, clients_for = rest.partition("for ")
+            if of or not to_ns(clients_for):
+                raise ConfigurationError(f"clients {rest[:MOST_SHOWN]}: write for example `clients for 60s`")
+            return to_ns(clients_for)
         case "hosts":
             return tuple(_nodes(host) for host in rest.split("|"))
         case "converge":
@@ -176,7 +209,7 @@ def _setting(verb: str, rest: str) -> object:
         case _:
             raise ConfigurationError(
                 f"{verb!r} begins no line of a scenario; these do: algorithm, nodes, seed, until, detector, "
-                "hosts, converge, at"
+                "hosts, clients, converge, at"
             )
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import msgspec
 
 from tenure.algorithms.raft import Raft
+from tenure.core.words import kind_of
 from tenure.simulator import plan
 from tenure.simulator.disk import LOST, TORN
 from tenure.simulator.drawing import KINDS
 from tenure.simulator.raft_rules import RULES
 from tenure.simulator.run import Run, Setup
-from tenure.simulator.words import kind_of
 
 
 class Fired(msgspec.Struct, frozen=True):

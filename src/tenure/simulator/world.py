@@ -32,14 +32,14 @@ from tenure.core.events import (
     Woke,
 )
 from tenure.core.model import Links
+from tenure.core.words import kind_of, words_of
 from tenure.detectors.watched import Watched
 from tenure.durations import NEVER_NS, NS_PER_S
 from tenure.simulator.clock import NodeClock
 from tenure.simulator.disk import Disk
 from tenure.simulator.network import Link, Network, Weather
-from tenure.simulator.node import LIMIT_WAITING, Inspector, Node, RanAway
+from tenure.simulator.node import LIMIT_WAITING, Inspector, RanAway, SimulatedNode
 from tenure.simulator.surroundings import Surroundings
-from tenure.simulator.words import kind_of, words_of
 
 LIMIT_MESSAGES = 20_000_000
 """Of one run, some minutes of work: an algorithm that needs more goes round in circles."""
@@ -48,7 +48,9 @@ LIMIT_AHEAD = 5_000_000
 
 
 class World:
-    """Nodes of one `kind`. Observers are called with each record as it happens; messages only if `tells_messages`."""
+    """Nodes of one `kind`. Observers are called with each record as it happens; with messages, and the words of
+    what is written, only if `tells_messages`.
+    """
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class World:
         self.kind, self.settings, self.seed = kind, settings, seed
         self.surroundings = surroundings or Surroundings()
         self.now_ns = 0
-        self.nodes: dict[NodeId, Node] = {}
+        self.nodes: dict[NodeId, SimulatedNode] = {}
         self.sent = Counter[type[Message]]()
         """Messages by their type, each counted once, when it leaves."""
         self.bytes = Counter[type[Message]]()
@@ -99,13 +101,13 @@ class World:
         fifo = self.kind.assumes.links is Links.RELIABLE_FIFO
         return Weather(least_ns=self.surroundings.least_ns, most_ns=self.surroundings.most_ns, fifo=fifo)
 
-    def add(self, number: NodeId) -> Node:
+    def add(self, number: NodeId) -> SimulatedNode:
         """A node that has not begun."""
         shown_ns = int(self._chance.random() * 1_000_000) * NS_PER_S  # no two clocks agree, so that none are mixed
         clock = NodeClock(self.now_ns, shown_ns)
         fair = self.surroundings
         disk = Disk(fair.disk_least_ns, fair.disk_most_ns, Random(f"{self.seed}/disk/{number}"))
-        node = self.nodes[number] = Node(number, clock, disk, in_order=self.fair_weather().fifo)
+        node = self.nodes[number] = SimulatedNode(number, clock, disk, in_order=self.fair_weather().fifo)
         return node
 
     # What a run does with it
@@ -128,7 +130,7 @@ class World:
         for number in begun:
             self._started(self.nodes[number])
 
-    def crash(self, node: Node) -> None:
+    def crash(self, node: SimulatedNode) -> None:
         """End the node's life: all that was not durable is gone, and what is under way to it comes to nothing."""
         self.struck.update(node.disk.crash())
         node.end()
@@ -136,7 +138,7 @@ class World:
         self.on_change(node.number)
         self.on_death(node.number)
 
-    def pause(self, node: Node, for_ns: int) -> None:
+    def pause(self, node: SimulatedNode, for_ns: int) -> None:
         """Let the node stand still for so long, or longer if it does already."""
         until_ns = self.now_ns + for_ns
         if for_ns == 0 or until_ns <= node.paused_until_ns:
@@ -146,7 +148,7 @@ class World:
         node.paused_until_ns = until_ns
         self.call_at(until_ns, self._resume, (node, node.life))
 
-    def _resume(self, of: tuple[Node, int]) -> None:
+    def _resume(self, of: tuple[SimulatedNode, int]) -> None:
         node, life = of
         if node.life != life or node.elector is None or node.paused_until_ns != self.now_ns:
             return
@@ -156,7 +158,7 @@ class World:
         while node.inbox and node.elector is not None:
             self.give(node, node.inbox.popleft())
 
-    def run_clock_at(self, node: Node, ppm: int) -> None:
+    def run_clock_at(self, node: SimulatedNode, ppm: int) -> None:
         """Change the rate of the node's clock: its timers and its deadline come at other instants."""
         node.clock.run_at(ppm, self.now_ns)
         self.tell(trace.Clock(self.now_ns, node.number, ppm))
@@ -186,7 +188,7 @@ class World:
 
     # Events in, effects out
 
-    def ask(self, node: Node, requests: tuple[Request, ...]) -> bool:
+    def ask(self, node: SimulatedNode, requests: tuple[Request, ...]) -> bool:
         """Hand clients' requests to a node that serves them; whether it is there to take them now."""
         elector = node.elector
         if not isinstance(elector, Serving) or node.paused_until_ns:
@@ -195,7 +197,7 @@ class World:
         self._after(node, elector, event, elector.handle(event, node.clock.at(self.now_ns)))
         return True
 
-    def give(self, node: Node, event: Event | PeerLost) -> None:
+    def give(self, node: SimulatedNode, event: Event | PeerLost) -> None:
         """Hand an event to a node, or keep it until the node's pause is over."""
         if node.paused_until_ns:  # until it is told to go on, which is not the first thing that happens at that instant
             if len(node.inbox) < LIMIT_WAITING:
@@ -213,7 +215,7 @@ class World:
             return
         self._after(node, elector, event, effects)
 
-    def _after(self, node: Node, elector: Elector, event: Event | Demand, effects: Sequence[Effect]) -> None:
+    def _after(self, node: SimulatedNode, elector: Elector, event: Event | Demand, effects: Sequence[Effect]) -> None:
         """Carry out what an elector said, and note what it has become."""
         if self.inspector is not None:
             self.inspector.handled(node, elector, event, effects)
@@ -228,7 +230,7 @@ class World:
             node.seen = seen
             self.tell(trace.Became(self.now_ns, node.number, str(elector.role), elector.leader, elector.term))
 
-    def _carry_out(self, node: Node, effect: Effect) -> None:
+    def _carry_out(self, node: SimulatedNode, effect: Effect) -> None:
         match effect:
             case Send():
                 if not node.keeps_back(effect):
@@ -252,7 +254,7 @@ class World:
             case _:
                 raise TypeError(f"{self.kind.name} gave {effect!r:.200}, which is none of tenure.core.effects")
 
-    def _tell_suspects(self, node: Node, elector: Elector) -> None:
+    def _tell_suspects(self, node: SimulatedNode, elector: Elector) -> None:
         """Tell about whom the node's own detector has changed its mind."""
         assert isinstance(elector, Watched)
         if len(elector.suspects) != len(node.believed_dead):  # one event only adds to them, or only takes away
@@ -260,20 +262,20 @@ class World:
                 self.tell(trace.Suspects(self.now_ns, node.number, peer, peer not in elector.suspects))
             node.believed_dead = set(elector.suspects)
 
-    def _tell_held(self, node: Node) -> None:
+    def _tell_held(self, node: SimulatedNode) -> None:
         assert node.held is not None
         token, deadline_ns = node.held
         self.tell(trace.Held(self.now_ns, node.number, token, node.clock.when(deadline_ns)))
 
     # Timers
 
-    def _set_alarm(self, node: Node, wake_ns: int) -> None:
+    def _set_alarm(self, node: SimulatedNode, wake_ns: int) -> None:
         """Wake the node when its clock shows this; an earlier alarm that is out of date rings for nothing."""
         node.alarm_ns = wake_ns
         if wake_ns < NEVER_NS:
             self.call_at(max(node.clock.when(wake_ns), self.now_ns), self._ring, (node, node.life, wake_ns))
 
-    def _ring(self, alarm: tuple[Node, int, int]) -> None:
+    def _ring(self, alarm: tuple[SimulatedNode, int, int]) -> None:
         node, life, wake_ns = alarm
         if node.elector is None or node.life != life or node.alarm_ns != wake_ns:
             return
@@ -293,7 +295,7 @@ class World:
 
     # Lives
 
-    def _make(self, node: Node) -> None:
+    def _make(self, node: SimulatedNode) -> None:
         if node.elector is not None:
             self.crash(node)
         make: Any = self.kind  # the settings are each algorithm's own
@@ -303,7 +305,7 @@ class World:
         node.begin(make(node.number, members, chance, *own), set(members))
         self.tell(trace.Began(self.now_ns, node.number, node.life))
 
-    def _started(self, node: Node) -> None:
+    def _started(self, node: SimulatedNode) -> None:
         self.give(node, Started(node.disk.records))
         if node.elector is not None and node.elector.role == NEW:
             raise TypeError(f"{self.kind.name} was given Started and is {NEW} still: let `handle` set `role`")
@@ -311,7 +313,7 @@ class World:
 
     # The disk
 
-    def _look_at_disk(self, of: tuple[Node, int]) -> None:
+    def _look_at_disk(self, of: tuple[SimulatedNode, int]) -> None:
         """Tell the node what has become durable, and let go what waited for it."""
         node, life = of
         if node.life != life or node.elector is None or node.paused_until_ns:
@@ -320,13 +322,14 @@ class World:
         if not done:
             return
         for number, record in done:
-            self.tell(trace.Wrote(self.now_ns, node.number, kind_of(type(record)), words_of(record)))
+            words = words_of(record) if self._tells_messages else ""
+            self.tell(trace.Wrote(self.now_ns, node.number, kind_of(type(record)), words))
             node.durable = number
         for send in node.let_go():
             self._send(node.number, send)
         self.give(node, Persisted(node.durable))
 
-    def mend_disk(self, node: Node) -> None:
+    def mend_disk(self, node: SimulatedNode) -> None:
         """As good as in the beginning; what stood still goes on."""
         fair = self.surroundings
         done_ns = node.disk.mend(fair.disk_least_ns, fair.disk_most_ns, self.now_ns)
@@ -359,7 +362,7 @@ class World:
             flight = (link, self.nodes[sender].life, receiver, receiver.life, message, number)
             heapq.heappush(self._agenda, (at_ns, next(self._count), self._arrive, flight))
 
-    def _arrive(self, flight: tuple[Link, int, Node, int, Message, int]) -> None:
+    def _arrive(self, flight: tuple[Link, int, SimulatedNode, int, Message, int]) -> None:
         link, senders_life, receiver, life, message, number = flight
         if receiver.life != life or receiver.elector is None:
             self._drop(number, "down")

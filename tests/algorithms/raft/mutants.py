@@ -237,6 +237,12 @@ def campaign_by_the_latest_configuration_alone(self: State) -> bool:
     return self.me in self.configuration.voters or self.me in self.configuration.old
 
 
+def campaign_by_the_latest_configuration_and_the_committed(self: State) -> bool:
+    """Who came and went leaves the elections to others before it hears of a commit."""
+    known = (self.configuration, self.log.configuration_at(self.commit))
+    return any(self.me in one.voters or self.me in one.old for one in known)
+
+
 def forget_the_configuration_in_snapshots(self: Log, index: int) -> Configuration:
     """C22: a snapshot holds the founders."""
     del index
@@ -357,22 +363,22 @@ MUTANTS = (
     Mutant(Raft, "_send", acknowledge_what_is_not_durable, DURABLE, 0, ("slow-disk",)),
     Mutant(Raft, "_send", vote_before_it_is_durable, DURABLE, 0, ("slow-disk", "blink")),
     Mutant(Raft, "_keep_hard_state", keep_no_vote, DURABLE, 0, ("blink",)),
-    Mutant(Log, "is_covered_by", elect_whoever_asks, COMPLETE, 1, CRASHES),
-    Mutant(Raft, "_voted", count_answers_rather_than_voters, SAFETY, 7, ("duplicate", "blink", "crash"), 5, SPLIT),
-    Mutant(Raft, "_append_entries", commit_what_did_not_match, MACHINE, 4, CRASHES),
-    Mutant(Log, "has", take_over_without_looking, MATCHING, 23, CRASHES),
-    Mutant(Raft, "_fresh_from", truncate_by_late_messages, DURABLE, 8, ("latency", "duplicate")),
+    Mutant(Log, "is_covered_by", elect_whoever_asks, COMPLETE, 7, CRASHES),
+    Mutant(Raft, "_voted", count_answers_rather_than_voters, SAFETY, 28, ("duplicate", "blink", "crash"), 5, SPLIT),
+    Mutant(Raft, "_append_entries", commit_what_did_not_match, MACHINE, 15, CRASHES),
+    Mutant(Log, "has", take_over_without_looking, MATCHING, 27, CRASHES),
+    Mutant(Raft, "_fresh_from", truncate_by_late_messages, DURABLE, 15, ("latency", "duplicate")),
     Mutant(Raft, "_lead", open_at_once, ONE, 4, CUTS),
     Mutant(Raft, "_left_ns", say_that_nothing_is_left, ONE, 4, CUTS),
     Mutant(Raft, "_note_promise", count_the_configured_promise, LEASE, 0, ("partition",), settings=TUNED),
-    Mutant(Raft, "_promise", shorten_promises_that_were_given, LEASE, 4, ("partition",), settings=TUNED),
-    Mutant(Raft, "_bound_until_ns", vote_for_oneself_in_spite_of_a_promise, LEASE, 4, ("partition",), settings=TUNED),
+    Mutant(Raft, "_promise", shorten_promises_that_were_given, LEASE, 6, ("partition",), settings=TUNED),
+    Mutant(Raft, "_bound_until_ns", vote_for_oneself_in_spite_of_a_promise, LEASE, 6, ("partition",), settings=TUNED),
     Mutant(Raft, "_expire", lead_on_after_the_deadline, GROW, 14, ("pause", "partition")),
-    Mutant(Raft, "_is_giving_way", read_by_lease_while_giving_way, LEASE, 1, ("ask",)),
+    Mutant(Raft, "_is_giving_way", read_by_lease_while_giving_way, LEASE, 7, ("ask",)),
     Mutant(Sessions, "execute", apply_every_retry, LINEAR, 2, ("latency", "loss", "crash")),
     Mutant(Sessions, "snapshot", leave_sessions_out_of_snapshots, MACHINE, 2, ("blink", "crash")),
     Mutant(Raft, "may_read", read_without_asking, LEASE, 4, CUTS),
-    Mutant(Configuration, "quorum", count_new_voters_alone, MACHINE, 119, ("newcomer",)),
+    Mutant(Configuration, "quorum", count_new_voters_alone, MACHINE, 58, ("newcomer",)),
 )
 
 
@@ -447,6 +453,12 @@ CAUGHT = (
         "may_lead",
         campaign_by_the_latest_configuration_alone,
         test_membership.test_4_2_2_who_is_in_no_new_configuration_still_begins_elections_until_that_is_committed,
+    ),
+    Caught(
+        State,
+        "may_lead",
+        campaign_by_the_latest_configuration_and_the_committed,
+        test_membership.test_4_2_2_holds_for_who_came_and_went_and_knows_of_no_commit_of_either,
     ),
     Caught(
         Raft,

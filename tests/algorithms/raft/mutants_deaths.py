@@ -12,7 +12,7 @@ from tenure.core.events import Demand, Event, NodeId, PeerLost
 from tenure.simulator import Surroundings
 from tenure.simulator.network import MS
 from tenure.simulator.news import News
-from tenure.simulator.node import Node
+from tenure.simulator.node import SimulatedNode
 from tests.algorithms.raft import test_deaths
 from tests.algorithms.raft.mutants import Caught, Mutant, report
 
@@ -46,7 +46,7 @@ def mourn_whoever_leads(self: Raft, peer: NodeId, now_ns: int) -> None:
             self._hurry(now_ns)
 
 
-def tell_what_is_long_over(self: News, what: tuple[Node, int, NodeId, int]) -> None:
+def tell_what_is_long_over(self: News, what: tuple[SimulatedNode, int, NodeId, int]) -> None:
     """A driver that breaks duty 9: it tells of an earlier life when a later one has been heard."""
     node, its_life, peer, _ = what
     if node.elector is not None and node.life == its_life:
@@ -107,11 +107,11 @@ QUICK = Settings(
 )
 """So that who does not hear the leader loses patience before its log is behind."""
 MUTANTS = (
-    Mutant(Raft, "_hear_of_death", believe_anybody, LEASE, 0, DEAF, 5, QUICK, ONE_HOST),
-    Mutant(Raft, "_witnessed", take_silence_for_death, LEASE, 0, DEAF, 5, QUICK, ONE_HOST),
+    Mutant(Raft, "_hear_of_death", believe_anybody, LEASE, 1, DEAF, 5, QUICK, ONE_HOST),
+    Mutant(Raft, "_witnessed", take_silence_for_death, LEASE, 1, DEAF, 5, QUICK, ONE_HOST),
     Mutant(Raft, "_peer_lost", mourn_whoever_leads, LEASE, 0, ("crash", "blink", "one-way"), 5, surroundings=ONE_HOST),
-    Mutant(News, "_tell_death", tell_what_is_long_over, LEASE, 11, ("blink", "one-way", "ask"), 5, surroundings=LATE),
-    Mutant(Raft, "_bury", close_all_tenures, ONE, 1, ("pause", "blink"), 5, LONG, ONE_HOST),
+    Mutant(News, "_tell_death", tell_what_is_long_over, LEASE, 5, ("blink", "one-way", "ask"), 5, surroundings=LATE),
+    Mutant(Raft, "_bury", close_all_tenures, ONE, 41, ("pause", "blink"), 5, LONG, ONE_HOST),
 )
 CAUGHT = (
     Caught(

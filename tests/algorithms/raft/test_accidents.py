@@ -142,7 +142,14 @@ DROPPED = (
         {"term_committed": property(mutants.read_before_the_first_commit)},
     ),
     Dropped(
-        "change-before-own-commit", EXPECTED, Raft, {"_why_not_change": change_at_once, "_may_others_act": nobody_acts}
+        "change-before-own-commit",
+        EXPECTED,
+        Raft,
+        {
+            "_why_not_change": change_at_once,
+            "term_committed": property(mutants.read_before_the_first_commit),
+            "_may_others_act": nobody_acts,
+        },
     ),
     Dropped("joint-recovered", EXPECTED, Raft, {"_change_on": mutants.leave_joint_before_it_is_committed}),
     Dropped("leader-removes-itself", EXPECTED, Raft, {"_step_down": lead_on_without_a_vote}),

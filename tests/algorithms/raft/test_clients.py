@@ -302,7 +302,7 @@ def test_C11_a_snapshot_that_says_less_than_is_known_is_ignored() -> None:
     before = group.nodes[2].commit
 
     old = leader.sessions.snapshot()
-    piece = InstallSnapshot(leader.term, 2, leader.term, leader.configuration, 0, old, True, group.now_ns, 0)
+    piece = InstallSnapshot(leader.term, 2, leader.term, leader.configuration, 0, old, len(old), group.now_ns, 0)
     group.give(2, Received(1, piece))
 
     assert group.nodes[2].commit == before

@@ -21,7 +21,7 @@ from tenure.algorithms.raft.messages import (
     Vote,
 )
 from tenure.core.effects import Authorised
-from tenure.core.events import Event, PeerLost, Received, Woke
+from tenure.core.events import Event, PeerLost, Received, Trusted, Woke
 from tests.algorithms.raft.group import MS, Group
 
 FIVE = (1, 2, 3, 4, 5)
@@ -113,6 +113,17 @@ def test_they_go_by_rank() -> None:
 
     assert group.role(2) is Role.CANVASSING
     assert [group.nodes[node].wake_ns - at_ns for node in (3, 4, 5)] == [rank * APART.stagger_ns for rank in (1, 2, 2)]
+
+
+def test_who_is_trusted_again_goes_before_it_again() -> None:
+    """Its next life is heard of, though one follower says nothing to another."""
+    group = dead(APART)
+    group.cut = {(one, other) for one in FIVE for other in FIVE}
+    tell(group, 5, of=3)
+    group.give(5, Trusted(3))
+    at_ns = group.now_ns
+    tell(group, 5)
+    assert group.nodes[5].wake_ns - at_ns == 3 * APART.stagger_ns
 
 
 def test_only_those_of_its_host_go_before_it() -> None:
@@ -208,7 +219,9 @@ def test_the_last_piece_of_a_snapshot_of_the_dead_is_not_taken() -> None:
     assert (commit < index, before != data) == (True, True)
 
     term = leader.term
-    group.give(4, Received(1, InstallSnapshot(term, index, term, leader.configuration, 0, data, True, group.now_ns, 0)))
+    group.give(
+        4, Received(1, InstallSnapshot(term, index, term, leader.configuration, 0, data, len(data), group.now_ns, 0))
+    )
 
     assert (voter.commit, voter.sessions.snapshot()) == (commit, before)
 

@@ -44,6 +44,10 @@ def test_a_log_is_a_list_with_a_base(said: list[tuple[str, int, int]]) -> None:
         assert log.last_index == len(model)
         assert log.slice(base + 1, len(model)) == tuple(model[base:])
         assert all(log.term_at(index) == model[index - 1].term for index in range(base + 1, len(model) + 1))
+        for index in range(base, len(model) + 1):
+            assert log.bytes_behind(index) == sum(
+                ENTRY_BYTES + len(getattr(one, "payload", b"")) for one in model[index:]
+            )
         if len(model) > base:
             batch, size = log.batch(base + 1, 3, 2 * ENTRY_BYTES)
             assert batch == tuple(model[base : base + len(batch)])
@@ -87,3 +91,21 @@ def test_a_joint_configuration_needs_both_majorities() -> None:
     assert not quorum.is_met_by({3, 4, 5})
     assert not quorum.is_met_by({1, 2, 3})
     assert quorum.is_met_by({2, 3, 4})
+
+
+def test_what_is_put_behind_a_snapshot_is_not_durable_because_what_stood_there_was() -> None:
+    """Nor is the snapshot itself before it is written."""
+    log = Log(FOUNDERS)
+    log.put(1, (NoOp(1),) * 3)
+    log.is_written_by(1)
+    assert log.persisted(1)
+
+    log.reset(2, 2, FOUNDERS)
+    log.put(3, (NoOp(2),))
+    assert (log.last_index, log.durable_index) == (3, 2)
+
+    log.reset(9, 2, FOUNDERS)
+    assert log.durable_index == 2
+    log.is_written_by(2)
+    assert log.persisted(2)
+    assert log.durable_index == 9

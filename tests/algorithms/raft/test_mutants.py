@@ -1,5 +1,5 @@
-"""Each rule of Raft, and of a leader's certain death, taken away: a named checker sees it in a recorded run that is
-clean with the rule, or a named test fails that passes with it.
+"""Each rule of Raft, of a certain death, and of what storms put together, taken away: a named checker sees it in a
+recorded run that is clean with the rule, or a named test fails that passes with it.
 """
 
 from __future__ import annotations
@@ -7,11 +7,11 @@ from __future__ import annotations
 import pytest
 
 from tenure.simulator import simulate
-from tests.algorithms.raft import mutants, mutants_deaths
+from tests.algorithms.raft import mutants, mutants_deaths, mutants_overlooked, mutants_storms
 from tests.algorithms.raft.mutants import Caught, Mutant, applied
 
-MUTANTS = (*mutants.MUTANTS, *mutants_deaths.MUTANTS)
-CAUGHT = (*mutants.CAUGHT, *mutants_deaths.CAUGHT)
+MUTANTS = (*mutants.MUTANTS, *mutants_deaths.MUTANTS, *mutants_storms.MUTANTS)
+CAUGHT = (*mutants.CAUGHT, *mutants_deaths.CAUGHT, *mutants_overlooked.CAUGHT)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

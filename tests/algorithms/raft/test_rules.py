@@ -4,13 +4,23 @@
 
 from __future__ import annotations
 
-from tenure.algorithms.raft import Role, Settings
+from random import Random
+
+import pytest
+
+from tenure.algorithms.raft import Raft, Role, Settings
+from tenure.algorithms.raft.configuration import Configuration
 from tenure.algorithms.raft.messages import (
     Appended,
     AppendEntries,
     Canvassed,
+    Configured,
     Execute,
+    HardState,
+    InstallSnapshot,
     Matched,
+    Mismatched,
+    NoOp,
     Opened,
     OpenSession,
     RequestVote,
@@ -19,8 +29,9 @@ from tenure.algorithms.raft.messages import (
     TimeoutNow,
     Vote,
 )
-from tenure.core.effects import Authorised, Deposed
-from tenure.core.events import Asked, Received, Reconfigure, Woke
+from tenure.core.effects import Authorised, Deposed, Persist
+from tenure.core.elector import DutyBroken, WishRefused
+from tenure.core.events import Asked, Message, Received, Reconfigure, Record, Started, Woke
 from tenure.machines import kv
 from tests.algorithms.raft.group import MS, Group
 
@@ -72,6 +83,84 @@ def test_the_log_goes_when_the_snapshot_is_durable() -> None:
     assert leader.log.base_index == base
 
 
+def prefixes(group: Group, node: int, message: Message) -> list[tuple[Record, ...]]:
+    """What the disk may have of what the node writes because of a message: any first part of it."""
+    group.stalled.add(node)
+    begin = len(group.effects)
+    group.give(node, Received(1, message))
+    written = [effect.record for by, effect in group.effects[begin:] if by == node and isinstance(effect, Persist)]
+    found, disk = list[tuple[Record, ...]](), dict(group.disks[node])
+    for record in (None, *written):
+        if record is not None:
+            kind = type(record)
+            disk[kind] = record.over(disk[kind]) if kind in disk else record
+        found.append(tuple(disk.values()))
+    return found
+
+
+def test_a_torn_write_leaves_no_entry_without_its_term() -> None:
+    """Who has an entry of a term is in it: else it would campaign in that term, which has a leader. With other voters
+    in the entries that it lacks the term of, it could be elected by those who voted in that term for nobody.
+    """
+    term, joint = 5, Configuration((2, 3, 4), (1, 2, 3))
+    entries = (NoOp(term), Configured(term, joint), Configured(term, joint.final()))
+    data = Group(1).nodes[1].sessions.snapshot()
+    words = (
+        AppendEntries(term, 0, 0, 0, 0, 0, entries),
+        InstallSnapshot(term, 3, term, joint.final(), 0, data, len(data), 0, 0),
+    )
+    for word in words:
+        found = prefixes(Group(3), 2, word)
+        assert len(found) >= 3
+        for kept in found:
+            has_more = any(isinstance(one, Appended) or (isinstance(one, Snapshot) and one.index) for one in kept)
+            assert HardState(term, None) in kept or not has_more
+            group = Group(3, kept={2: kept})
+            node = group.nodes[2]
+            assert node.log.last_term <= node.term
+            node._begin_campaign(group.now_ns)
+            assert node.term != term or node.log.last_index == 0
+
+
+@pytest.mark.parametrize("record", [Appended(0, 0, 1, (NoOp(5),)), Snapshot(3, 5, Configuration((1, 2)), b"")])
+def test_records_that_no_disk_keeps_are_refused(record: Record) -> None:
+    """An entry whose term came after it: the driver loses records out of their order."""
+    node = Raft(1, (1, 2), Random(1))
+
+    with pytest.raises(DutyBroken, match=r"of term 5 was kept, and no later term than 4: .* duty 4"):
+        node.handle(Started((HardState(4, None), record)), 0)
+
+    assert node.role is Role.NEW
+
+
+@pytest.mark.timeout(30)
+def test_a_follower_with_another_entry_where_the_leaders_log_begins_gets_a_snapshot() -> None:
+    """Its own entries, of an earlier leader, go as far as there: no question about later ones brings the two together,
+    and they were asked and answered as fast as the network goes.
+    """
+    group = Group(3, Settings(voters=(1, 2, 3), pre_vote=False, snapshot_every=6, keep_tail=1))
+    group.elect(3)
+    group.isolate(3)
+    for number in range(20):
+        group.ask(3, OpenSession(1000 + number))
+    leader = group.elect(1)
+    for sequence in range(1, 12):
+        command(group, sequence)
+    base, log = leader.log.base_index, group.nodes[3].log
+    assert base <= log.last_index
+    assert log.term_at(base) < leader.log.term_at(base)
+
+    group.pass_ms(5000)
+    group.crash(1)
+    group.cut.clear()
+    group.elect(2)
+    group.pass_ms(500)
+
+    assert group.nodes[3].log.base_index >= base
+    assert group.nodes[3].commit == group.nodes[2].commit
+    assert len(group.said(Mismatched, 3)) < 10
+
+
 def test_C2_a_candidate_that_has_lost_keeps_its_vote() -> None:
     """It voted for itself, in that term and for ever."""
     group = Group(3, THREE)
@@ -99,6 +188,23 @@ def test_C13_a_joint_configuration_is_left_when_it_is_committed() -> None:
     group.cut.clear()
     group.pass_ms(300)
     assert (leader.configuration.voters, leader.configuration.old) == ((1, 2), ())
+
+
+def test_who_led_until_just_now_begins_no_change() -> None:
+    """A paused leader hears an operator first of all: its tenure has run out, and it leads no more."""
+    group = Group(3, THREE)
+    leader = group.elect(1)
+    group.isolate(1)
+    assert leader.deadline_ns is not None
+    group.now_ns = leader.deadline_ns
+    last_index, role = leader.log.last_index, leader.role
+
+    with pytest.raises(WishRefused, match="does not lead"):
+        leader.handle(Reconfigure((1, 2)), group.now_ns)
+
+    assert (leader.log.last_index, leader.role) == (last_index, role), "what is refused has changed nothing"
+    group.give(1, Woke())
+    assert leader.role is Role.FOLLOWING
 
 
 def test_a_snapshot_holds_the_configuration_of_its_index() -> None:

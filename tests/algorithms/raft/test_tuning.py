@@ -179,7 +179,7 @@ def test_a_snapshot_puts_the_configured_times_in_force() -> None:
     """Installing says nothing of a promise, so the leader counts the configured one; and so does the voter."""
     group = tuned_group()
     leader, voter = group.nodes[1], group.nodes[2]
-    piece = InstallSnapshot(leader.term, 9, leader.term, leader.configuration, 0, b"x", False, group.now_ns, 0)
+    piece = InstallSnapshot(leader.term, 9, leader.term, leader.configuration, 0, b"x", 9, group.now_ns, 0)
     group.sent.clear()
     group.give(2, Received(1, piece))
 

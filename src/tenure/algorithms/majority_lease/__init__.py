@@ -19,8 +19,12 @@ linked and undisturbed for long enough that somebody may win, which only progres
 inside.
 
 Guarantees. At no instant do two nodes hold. Who wins later has a greater token, also after all have crashed. Once
-faults end, somebody holds and goes on holding. The elector inside goes on saying who should lead; what it says may be
-wrong for as long as its own model does not hold.
+faults end, somebody holds and goes on holding. What the elector inside says of who should lead may be wrong while its
+own model does not hold, and from then on until something makes it look again. A node of bully that lost what it asked
+or was told, and so leads itself, does when a greater one is trusted again, joins or announces itself; parts of a ring
+with two results do when a neighbour is suspected, trusted again, joins or leaves. A detector that noticed the loss
+gives such news when it is over; a loss too short for it gives none. Meanwhile such a node claims in vain, again and
+again after a pause: that costs messages, and nothing else.
 
 Why nobody else holds until the deadline. A voter's lease lasts `duration` on its clock from when the request came,
 which is `duration / (1 + rho)` of true time at least. The holder counts `duration * (1 - rho) / (1 + rho)` on its
@@ -44,7 +48,8 @@ only when a majority of those who shall vote has granted its leases, so nobody i
 there.
 
 Differs from PaxosLease. Tokens are durable, and never used again. Leases are renewed under the token that won. There
-is no phase in which proposals of others are learned: a claim wins or is released. The voters change.
+is no phase in which proposals of others are learned: a claim wins or is released. Who makes way for another names it,
+and for a moment voters grant nobody else's claim. The voters change.
 """
 
 from tenure.algorithms.majority_lease.elector import MajorityLease, Role

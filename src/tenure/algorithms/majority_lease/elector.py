@@ -22,6 +22,7 @@ from tenure.algorithms.majority_lease.messages import (
 from tenure.algorithms.majority_lease.pace import Pace
 from tenure.algorithms.majority_lease.settings import Settings
 from tenure.algorithms.majority_lease.voter import Voter
+from tenure.core.account import Account
 from tenure.core.composed import Composed
 from tenure.core.effects import Authorised, Deposed, Effect, Send
 from tenure.core.elector import NEW, DutyBroken, Elector, UnexpectedMessage, WishRefused
@@ -100,17 +101,15 @@ class MajorityLease(Composed):
         self.role: Role = Role.NEW
         self.configuration = Configuration(0, 0, tuple(sorted({*(self.settings.voters or self.members)})))
         """The newest that this node knows of."""
-        self._voter = Voter(Vote(0, me, 0, self.configuration), self.settings.duration_ns, 0)
+        self._voter = Voter(Vote(0, me, 0, self.configuration), self.settings, 0)
         self._vote_number = 0  # of the record of the voter's last vote
         self._own_answer: tuple[int, Granted] | None = None  # its grant to this node, and the record that it waits for
         self._pace = Pace(self.settings, chance)
         self._lease: Lease | None = None  # what this node claims or holds
-        self._highest = 0  # the greatest token that this node knows of
-        self._renew_ns = 0
+        self._highest = 0  # the greatest token known
         self._preferred: NodeId | None = None  # by the inner elector, while this node claims or holds
-        self._give_way_ns = NEVER_NS
-        self._suspects = set[NodeId]()
-        self._effects: list[Effect] = []
+        self._renew_ns, self._give_way_ns, self._gives_way = 0, NEVER_NS, True
+        self._suspects, self._effects = set[NodeId](), list[Effect]()
 
     def handle(self, event: Event, now_ns: int) -> Sequence[Effect]:
         self._admit(event)
@@ -135,7 +134,7 @@ class MajorityLease(Composed):
             case Joined(peer=peer):
                 self.members.add(peer)
             case Left(peer=peer):
-                self._leave(peer)
+                self._leave(peer, now_ns)
             case Asked(to=to):
                 self._step_down(to, now_ns)
             case Reconfigure(voters=voters):
@@ -156,7 +155,7 @@ class MajorityLease(Composed):
             case Refused():
                 self._refused(sender, message, now_ns)
             case Release():
-                self._voter.release(Lessee(sender, message.token, message.claim))
+                self._voter.release(Lessee(sender, message.token, message.claim), message.to, now_ns)
             case TakeOver():
                 self._pace.called(now_ns)
             case _:
@@ -186,11 +185,20 @@ class MajorityLease(Composed):
             case _:
                 return
 
+    def _own_authority_ns(self) -> int:
+        return self.settings.usable_ns - self.settings.renew_every_ns
+
     def why_not(self, to: NodeId | None) -> str | None:
         has_no_part = self._lease is None and self.inner.leader != self.me
         if has_no_part or to is None or to in self._others():
             return None
         return f"node {to} cannot take over: name another member that is not suspected"
+
+    def account(self, now_ns: int) -> Account:
+        return self.inner.account(now_ns).among((*self.configuration.voters, *self.configuration.old))
+
+    def hold_on(self) -> None:
+        self._gives_way = False
 
     def _refuse_voters(self, voters: tuple[NodeId, ...], now_ns: int) -> None:
         lease = self._lease
@@ -212,7 +220,7 @@ class MajorityLease(Composed):
         """Go on with what is durable; a first life keeps its first configuration, so that no later one has another."""
         known = next((record for record in records if isinstance(record, Vote)), None)
         vote = known or self._voter.vote
-        self._voter = Voter(vote, self.settings.duration_ns, now_ns)
+        self._voter = Voter(vote, self.settings, now_ns)
         self._highest, self.configuration = vote.token, vote.configuration
         if known is None:
             self._keep_vote()
@@ -329,7 +337,7 @@ class MajorityLease(Composed):
         if lease.deadline_ns is not None:
             self._hold(lease, now_ns)
         elif now_ns >= lease.begun_ns + self.settings.retry_ns or lease.is_lost():
-            self._end("did not win")
+            self._end("did not win", now_ns)
             self._pace.failed(now_ns, lease.free_from_ns(now_ns))
 
     def _hold(self, lease: Lease, now_ns: int) -> None:
@@ -338,8 +346,8 @@ class MajorityLease(Composed):
         """
         if self.inner.leader != self._preferred:
             self._preferred = self.inner.leader
-            is_another = self._preferred not in {None, self.me}
-            self._give_way_ns = now_ns + self.settings.give_way_ns if is_another else NEVER_NS
+            gives_way = self._gives_way and self._preferred not in {None, self.me}
+            self._give_way_ns = now_ns + self.settings.give_way_ns if gives_way else NEVER_NS
         while self._give_way_ns > now_ns >= self._renew_ns:  # once more where the answers led to a proposal
             self._renew_ns = now_ns + self.settings.renew_every_ns
             self._ask(lease, Renew, now_ns)
@@ -348,22 +356,20 @@ class MajorityLease(Composed):
         """The deadline has passed; no answer that comes now can help."""
         if self._lease is None or self._lease.deadline_ns is None or now_ns < self._lease.deadline_ns:
             return
-        if now_ns < self._give_way_ns:
-            self._end("its lease has run out")
-            return
-        assert self._preferred is not None
-        self._end(f"gave way to node {self._preferred}")
-        self._effects.append(Send(self._preferred, TakeOver()))
-        self._pace.somebody_holds(now_ns)
+        heir = self._preferred if now_ns >= self._give_way_ns else None
+        self._end("its lease has run out" if heir is None else f"gave way to node {heir}", now_ns, heir)
+        if heir is not None:
+            self._effects.append(Send(heir, TakeOver()))
 
     def _step_down(self, to: NodeId | None, now_ns: int) -> None:
         """Make way for another, and let it know; where nobody else is seen, only this tenure ends."""
         if self._lease is None and self.inner.leader != self.me:
             return
-        self._end("was asked to step down")
-        if to is not None or self._others():
+        heir = max(self._others(), default=None) if to is None else to
+        self._end("was asked to step down", now_ns, heir)
+        if heir is not None:
             self._pace.stepped_down(now_ns)
-            self._effects.append(Send(max(self._others()) if to is None else to, TakeOver()))
+            self._effects.append(Send(heir, TakeOver()))
 
     def _wish(self, voters: tuple[NodeId, ...], now_ns: int) -> None:
         """Ask those who shall vote for their leases first; the change is proposed when a majority of them grants."""
@@ -371,24 +377,24 @@ class MajorityLease(Composed):
         self._lease.wish = tuple(sorted({*voters}))
         self._renew_ns = now_ns
 
-    def _leave(self, peer: NodeId) -> None:
+    def _leave(self, peer: NodeId, now_ns: int) -> None:
         """Who goes gives back what it has. Who votes is no matter of who is a member."""
         self.members.discard(peer)
         self._suspects.discard(peer)
         if peer == self.me:
-            self._end("has left the group")
+            self._end("has left the group", now_ns)
             self.role, self.wake_ns = Role.GONE, NEVER_NS
 
-    def _end(self, why: str) -> None:
+    def _end(self, why: str, now_ns: int, heir: NodeId | None = None) -> None:
         """The claim or tenure is over and never valid again, so no voter need wait for the lease to run out."""
         lease, self._lease = self._lease, None
         if lease is None:
             return
         if lease.deadline_ns is not None:
             self._effects.append(Deposed(lease.token, why))
-        self._effects += [Send(voter, Release(lease.token, lease.claim)) for voter in lease.voters if voter != self.me]
-        self._voter.release(Lessee(self.me, lease.token, lease.claim))
+        release = Release(lease.token, lease.claim, heir)
+        self._effects += [Send(voter, release) for voter in lease.voters if voter != self.me]
+        self._voter.release(Lessee(self.me, lease.token, lease.claim), heir, now_ns)
 
     def _others(self) -> set[NodeId]:
-        """Who might lead as well."""
-        return self.members - self._suspects - {self.me}
+        return self.members - self._suspects - {self.me}  # who might lead as well

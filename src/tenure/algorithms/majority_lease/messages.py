@@ -80,10 +80,13 @@ class Refused(Message, frozen=True):
 
 
 class Release(Message, frozen=True):
-    """From a claimant or holder that has ended: your lease is free. The token stays used."""
+    """From a claimant or holder that has ended: your lease is free. The token stays used. `to` is called to claim next,
+    and first: None for nobody.
+    """
 
     token: int
     claim: int
+    to: NodeId | None = None
 
 
 class TakeOver(Message, frozen=True):

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from tenure.algorithms.raft.messages import (
     AnyEntry,
+    Appended,
     AppendEntries,
     Configured,
+    HardState,
     Installing,
     InstallSnapshot,
     Matched,
     Mismatched,
+    Snapshot,
 )
 from tenure.algorithms.raft.requests import Requests
 from tenure.algorithms.raft.state import Role
 from tenure.algorithms.raft.tuning import Tuned
 from tenure.core.elector import DutyBroken, UnexpectedMessage, WishRefused
-from tenure.core.events import Demand, Event, NodeId, PeerLost, Persisted, Received, Reconfigure, Requested
+from tenure.core.events import (
+    Demand,
+    Event,
+    NodeId,
+    PeerLost,
+    Persisted,
+    Received,
+    Reconfigure,
+    Record,
+    Requested,
+    Started,
+)
+
+DEMANDS = (Requested, PeerLost)
 
 
 class Admission(Requests):
@@ -23,7 +39,7 @@ class Admission(Requests):
 
     def _let_in(self, event: Event | Demand) -> None:
         """What every elector refuses; and demands of clients before the beginning."""
-        if not isinstance(event, Requested | PeerLost):
+        if not isinstance(event, DEMANDS):
             self._admit(event)
         elif self.role is Role.NEW:
             raise DutyBroken(1, f"{type(event).__name__} came before Started")
@@ -33,7 +49,9 @@ class Admission(Requests):
             case Persisted(number=number) if number > self._written:
                 raise DutyBroken(4, f"record {number} is said to be durable, and {self._written} were given")
             case Reconfigure(voters=voters):
-                self._refuse_voters(voters)
+                self._refuse_voters(voters, now_ns)
+            case Started(durable=records):
+                _refuse_records(records)
             case Received(sender=sender, message=AppendEntries() | InstallSnapshot() as message):
                 is_heeded = message.term >= self.term and not self._comes_from_the_dead(sender, message.term)
                 if is_heeded and (why := self._why_no_leader_of_it(sender, message)) is not None:
@@ -45,8 +63,9 @@ class Admission(Requests):
             case _:
                 return
 
-    def _refuse_voters(self, voters: tuple[NodeId, ...]) -> None:
-        whom = self._whom_to_ask()
+    def _refuse_voters(self, voters: tuple[NodeId, ...], now_ns: int) -> None:
+        """Also where this node led until just now, and is to notice by this event that its tenure has run out."""
+        whom = None if self._has_run_out(now_ns) else self._whom_to_ask()
         if whom != self.me:
             where = "ask again in a while" if whom is None else f"ask node {whom}"
             raise WishRefused(f"node {self.me} does not lead, and only the leader can change who votes: {where}")
@@ -76,12 +95,18 @@ class Admission(Requests):
         """A last piece is restored here and now: nothing else tells whether it can be. So who comes here takes it."""
         if message.index < 1 or not 1 <= message.snapshot_term <= message.term:
             return "a snapshot of no entry that can be"
-        if not message.configuration.voters:
+        if message.configuration.is_nobodys:
             return "with a configuration in which nobody votes"
+        if message.index <= self.commit:
+            return None  # it is of no use, and answered so
+        if message.offset < 0 or message.offset + len(message.data) > message.size:
+            return f"a piece that is not within {message.size} bytes"
+        if message.size > (most_bytes := self.settings.snapshot_bytes):
+            return f"of a snapshot of {message.size} bytes, and {most_bytes} are allowed: raise snapshot_bytes"
         data = self._data_up_to(message)
-        if message.is_last and message.index > self.commit and message.offset == len(data):
+        if message.is_last and message.offset == len(data):
             try:
-                self.sessions.restore(data + message.data)
+                self.sessions.restore(bytes(data) + message.data)
             except ValueError as error:
                 return str(error)
         return None
@@ -97,9 +122,24 @@ class Admission(Requests):
         return None
 
 
+def _refuse_records(records: tuple[Record, ...]) -> None:
+    """Terms are written before what is of them, so a crash leaves no entry of a later term than the node's own."""
+    term = max((record.term for record in records if isinstance(record, HardState)), default=0)
+    for record in records:
+        if isinstance(record, Appended):
+            latest = record.entries[-1].term if record.entries else record.base_term
+        elif isinstance(record, Snapshot):
+            latest = record.term
+        else:
+            continue
+        if latest > term:
+            what = f"{type(record).__name__} of term {latest} was kept, and no later term than {term}"
+            raise DutyBroken(4, f"{what}: records become durable in their order")
+
+
 def _can_be(tuned: Tuned) -> bool:
     return tuned.promise_ns >= 0 and tuned.heartbeat_ns >= 1
 
 
 def _is_nobodys(entry: AnyEntry) -> bool:
-    return isinstance(entry, Configured) and not entry.configuration.voters
+    return isinstance(entry, Configured) and entry.configuration.is_nobodys

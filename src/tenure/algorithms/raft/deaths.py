@@ -18,7 +18,9 @@ The tenure. A tenure is valid until its deadline, its end, or the death of the p
 first. So the tenure of a dead leadership is over. Not so those before it, which it may have been waiting for itself
 without ever opening its own: of these each voter remembers, at the first word of each leadership, how long they may
 last (`_before_ns`), and that is what is left when the leadership is dead. Some voter of every majority that elects the
-next leader has heard of such a tenure, so the next one waits for it too.
+next leader has heard of such a tenure, so the next one waits for it too. It would not if the voters were others by
+then: new ones among themselves know of no tenure but that of the dead leader, and take it for over. So a leader changes
+who votes only when every tenure before its own is over (`membership`).
 
 Who believes it. Whoever was told by its own kernel; and a voter whom a candidate tells that runs on the dead leader's
 host, where it can have been told (`Settings.hosts`). A candidate says only what it was told itself, never what it
@@ -46,7 +48,7 @@ class Deaths(Transfers):
     _has_witnessed = False
     """Whether its own kernel has told it so."""
     _lost = frozenset[NodeId]()
-    """Voters whose process is known to be gone, as far as none of a later life was heard."""
+    """Voters whose process is known to be gone, as far as none of a later life was heard, or heard of."""
 
     def _bind(self, leadership: Leadership) -> None:
         super()._bind(leadership)

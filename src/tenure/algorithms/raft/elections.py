@@ -35,7 +35,8 @@ class Elections(Deaths):
         self._be_more_patient()
         self._draw_time_out(now_ns)
         self._follow_nobody()
-        if not self.may_lead or self._disk_stands_still(now_ns):
+        may_lead, self._is_in_the_way = self.may_lead, False
+        if not may_lead or self._disk_stands_still(now_ns):
             return
         if self.settings.pre_vote:
             self._canvass(now_ns)
@@ -107,11 +108,20 @@ class Elections(Deaths):
         """Whether this node has promised nobody that it elects no other; a leader has promised itself."""
         return self.role is not Role.LEADING and now_ns >= self.promised_until_ns
 
+    def _is_covered_by(self, asked: Canvass | RequestVote) -> bool:
+        """Section 5.4.1. Who refuses a vote for its log's sake may be in the way of all who count on that vote, and yet
+        have none in any configuration of that log. So it may begin an election, too.
+        """
+        is_covered = self.log.is_covered_by(asked.last_index, asked.last_term)
+        if not is_covered:
+            self._is_in_the_way = True
+        return is_covered
+
     def _asked_if_it_would(self, candidate: NodeId, asked: Canvass, now_ns: int) -> None:
         """A refusal bears this node's term, so that a candidate that is behind catches up."""
         self._hear_of_death(candidate, asked, now_ns)
         is_later = asked.term > self.term
-        granted = is_later and self._is_free(now_ns) and self.log.is_covered_by(asked.last_index, asked.last_term)
+        granted = is_later and self._is_free(now_ns) and self._is_covered_by(asked)
         self._send(candidate, Canvassed(self.term, asked.term, granted), now_ns)
 
     def _asked_for_vote(self, candidate: NodeId, asked: RequestVote, now_ns: int) -> None:
@@ -129,7 +139,7 @@ class Elections(Deaths):
             and asked.term == self.term
             and self.voted_for in {None, candidate}
             and self.leader is None
-            and self.log.is_covered_by(asked.last_index, asked.last_term)
+            and self._is_covered_by(asked)
         )
         if granted:
             self.voted_for = candidate
@@ -151,6 +161,7 @@ class Elections(Deaths):
         self.round, self._urge_ns = 0, 0
         self.beat_ns = now_ns
         self._meet_peers(now_ns)
+        self._take_up_change(now_ns)
         self._put(self.token, (NoOp(self.term),), now_ns)
         self._send_to_all(now_ns)
 

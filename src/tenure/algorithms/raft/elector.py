@@ -9,25 +9,39 @@ from tenure.algorithms.raft.admission import Admission
 from tenure.algorithms.raft.messages import (
     Appended,
     AppendEntries,
+    Busy,
     Canvass,
     Canvassed,
+    Changed,
+    ChangeVoters,
+    Execute,
+    Executed,
     HardState,
     Installing,
     InstallSnapshot,
     Matched,
     Mismatched,
+    NoSession,
     NotLeader,
+    Opened,
+    OpenSession,
+    Outrun,
+    Queried,
+    Read,
     ReadableFrom,
     ReadIndex,
+    Refused,
     RequestVote,
     Snapshot,
     StaleTerm,
     TimeoutNow,
+    Unknown,
     Vote,
 )
 from tenure.algorithms.raft.state import Role
 from tenure.core.effects import Answered, Effect
 from tenure.core.events import (
+    Answer,
     Asked,
     Demand,
     Event,
@@ -41,6 +55,7 @@ from tenure.core.events import (
     Received,
     Reconfigure,
     Record,
+    Request,
     Requested,
     Started,
     Suspected,
@@ -83,6 +98,19 @@ class Raft(Admission):
         TimeoutNow,
     )
     records: ClassVar[tuple[type[Record], ...]] = (HardState, Appended, Snapshot)
+    requests: ClassVar[tuple[type[Request], ...]] = (OpenSession, Execute, Read, ChangeVoters)
+    answers: ClassVar[tuple[type[Answer], ...]] = (
+        Opened,
+        Executed,
+        Queried,
+        Changed,
+        NotLeader,
+        Unknown,
+        Busy,
+        NoSession,
+        Outrun,
+        Refused,
+    )
 
     def handle(self, event: Event | Demand, now_ns: int) -> Sequence[Effect]:
         self._let_in(event)
@@ -113,7 +141,9 @@ class Raft(Admission):
                 self._leave(peer, now_ns)
             case PeerLost(peer=peer, certain=True):
                 self._peer_lost(peer, now_ns)
-            case Suspected() | Trusted() | Rated() | PeerLost():
+            case Trusted(peer=peer):
+                self._lost -= {peer}
+            case Suspected() | Rated() | PeerLost():
                 ...  # its own time-outs tell it who leads
             case _:
                 assert_never(event)
@@ -224,6 +254,8 @@ class Raft(Admission):
             self._confirm(now_ns)
             self._hold(now_ns)
         self._answer_reads(now_ns)
+        if self._pieces is not None:
+            self._drop_pieces()
         self._keep_hard_state(now_ns)
         self.wake_ns = self._due_ns(now_ns)
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tenure.algorithms.raft.configuration import Configuration
 from tenure.algorithms.raft.messages import AnyEntry, Command, Configured
 
 ENTRY_BYTES = 32
-"""What an entry takes in a message besides its command."""
+"""What an entry takes in a message besides its command or its configuration."""
 
 
 class Log:
@@ -45,6 +45,11 @@ class Log:
         """The one that was in force at an index."""
         return next(known for at, known in reversed(self._configurations) if at <= index)
 
+    def configurations_from(self, index: int) -> Iterator[Configuration]:
+        """The one that was in force at an index, and those that came behind it."""
+        yield self.configuration_at(index)
+        yield from (known for at, known in self._configurations if at > index)
+
     # Reading
 
     def term_at(self, index: int) -> int:
@@ -74,12 +79,19 @@ class Log:
             end = max(begin + 1, bisect_right(self._ends, before + most_bytes, begin, end))
         return tuple(self._entries[begin:end]), self._ends[end - 1] - before
 
+    def bytes_behind(self, index: int) -> int:
+        """What the entries behind an index take, which is the base's or later."""
+        ends, known = self._ends, index - self.base_index
+        return (ends[-1] if ends else self._origin) - (ends[known - 1] if known else self._origin)
+
     def last_not_after(self, index: int, term: int) -> int:
-        """The last index up to `index` whose entry is of `term` at most; the base's, where none behind it is, and
-        `index` itself where that is forgotten.
+        """The last index up to `index` whose entry is of `term` at most; `index` itself where that is forgotten, and
+        the index before the base, which is forgotten too, where the base is of a later term.
         """
         if index < self.base_index:
             return index
+        if term < self.base_term:
+            return self.base_index - 1
         return self.base_index + bisect_right(
             self._entries, term, 0, min(index, self.last_index) - self.base_index, key=_term
         )
@@ -98,6 +110,7 @@ class Log:
             if isinstance(entry, Command):
                 end += len(entry.payload)
             elif isinstance(entry, Configured):
+                end += entry.configuration.size
                 self._configurations.append((index, entry.configuration))
             ends.append(end)
         self.last_index = first - 1 + len(entries)

@@ -4,6 +4,10 @@ Ongaro and Ousterhout 2014, section 6. Any set of voters may follow any other. N
 vote; when they have it, the leader appends the joint configuration of old and new, and once that is committed the new
 one. Each is in force at a node from when it stands in its log. One change at a time, and none before an entry of the
 leader's own term is committed (D. Ongaro, "bug in single-server membership changes", raft-dev, July 2015).
+
+What newcomers learn for stands in the log with them. So whoever leads next goes on with the change, as it does with a
+joint configuration, and gives it up if they do not catch up: nobody is left a learner by the death of a leader. Whoever
+asked for the change is told that its outcome is unknown.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from tenure.algorithms.raft.configuration import Configuration
 from tenure.algorithms.raft.messages import Changed, Configured, NotLeader, Refused, Unknown
 from tenure.algorithms.raft.progress import Pace, Progress
 from tenure.algorithms.raft.snapshots import Snapshots
+from tenure.algorithms.raft.state import Role
 from tenure.core.events import NodeId
 from tenure.durations import NEVER_NS
 
@@ -28,7 +33,12 @@ class Change(msgspec.Struct, frozen=True):
     """When it is given up if the newcomers have not caught up."""
     request: int | None
     """Whom to answer."""
-    is_appended: bool = False
+    is_begun: bool
+    """Whether some of it is in the log, so that the next leader goes on with it."""
+    is_decided: bool = False
+    """Whether the joint configuration is appended, or it is given up: what remains is to commit that."""
+    late: tuple[NodeId, ...] = ()
+    """For whose sake it is given up."""
 
 
 class Membership(Snapshots):
@@ -60,11 +70,21 @@ class Membership(Snapshots):
         now = self.configuration
         newcomers = frozenset(voters) - frozenset(now.voters)
         until_ns = now_ns + self.settings.catch_up_ns
-        self._change = Change(frozenset(voters), frozenset(learners), newcomers, until_ns, request)
-        if newcomers - set(now.learners):
-            self._append_configuration(now.learning(newcomers), now_ns)
+        begins = not newcomers <= set(now.learners)
+        self._change = Change(frozenset(voters), frozenset(learners), newcomers, until_ns, request, begins)
+        if begins:
+            self._append_configuration(now.learning(frozenset(voters), frozenset(learners)), now_ns)
+
+    def _take_up_change(self, now_ns: int) -> None:
+        """Of a new leader: go on with what an earlier one has begun."""
+        now, goal = self.configuration, self.configuration.goal
+        if goal is not None:
+            until_ns = now_ns + self.settings.catch_up_ns
+            voters, learners = frozenset(goal.voters), frozenset(goal.learners)
+            self._change = Change(voters, learners, voters - set(now.voters), until_ns, None, is_begun=True)
 
     def _append_configuration(self, configuration: Configuration, now_ns: int) -> None:
+        assert self.role is Role.LEADING, "only a leader appends"
         self._in_force_ns = now_ns
         self._put(self.log.last_index + 1, (Configured(self.term, configuration),), now_ns)
         self._greet(now_ns)
@@ -93,16 +113,18 @@ class Membership(Snapshots):
             return
         if configuration.is_joint:
             self._append_configuration(configuration.final(), now_ns)
-        elif change is not None and change.is_appended:
-            self._change = None
-            if change.request is not None:
-                self._answer(change.request, Changed(self.log.configuration_index))
+        elif change is not None and change.is_decided:
+            self._end_change(change)
+        elif self.term_committed != self.term:
+            return
         elif self.me not in configuration.voters:
             self._step_down("it is no voter any more", now_ns)
-        elif change is not None and all(map(self._has_caught_up, change.newcomers)):
-            self._change = msgspec.structs.replace(change, is_appended=True)
+        elif change is None:
+            return
+        elif all(map(self._has_caught_up, change.newcomers)):
+            self._change = msgspec.structs.replace(change, is_begun=True, is_decided=True)
             self._append_configuration(configuration.towards(change.voters, change.learners), now_ns)
-        elif change is not None and now_ns >= change.until_ns:
+        elif now_ns >= change.until_ns:
             self._give_up(change, now_ns)
 
     def _has_caught_up(self, newcomer: NodeId) -> bool:
@@ -111,25 +133,38 @@ class Membership(Snapshots):
         return progress.pace is Pace.STREAMING and progress.match >= self.commit
 
     def _give_up(self, change: Change, now_ns: int) -> None:
-        """Newcomers that do not catch up are sent away again."""
-        late = sorted(newcomer for newcomer in change.newcomers if not self._has_caught_up(newcomer))
+        """Newcomers that do not catch up are sent away again; who was a learner before stays one. Whoever asked is told
+        once that is committed: until then another leader may still go on with the change.
+        """
+        late = tuple(sorted(newcomer for newcomer in change.newcomers if not self._has_caught_up(newcomer)))
+        given_up = msgspec.structs.replace(change, is_decided=True, late=late)
+        if change.is_begun:
+            self._change = given_up
+            self._append_configuration(self.configuration.given_up(), now_ns)
+        else:
+            self._end_change(given_up)
+
+    def _end_change(self, change: Change) -> None:
+        """It has come about, or never will."""
         self._change = None
-        if change.request is not None:
-            why = f"nodes {late} did not catch up in time: see that they run and can be reached, then ask again"
-            self._answer(change.request, Refused(why))
-        now = self.configuration
-        learners = tuple(learner for learner in now.learners if learner not in change.newcomers)
-        self._append_configuration(Configuration(now.voters, (), learners), now_ns)
+        if change.request is None:
+            return
+        why = (
+            f"nodes {list(change.late)} did not catch up in time: see that they run and can be reached, then ask again"
+        )
+        self._answer(change.request, Refused(why) if change.late else Changed(self.log.configuration_index))
 
     def _disown(self) -> None:
         super()._disown()
         change, self._change = self._change, None
         if change is not None and change.request is not None:
-            self._answer(change.request, Unknown() if change.is_appended else NotLeader(None))
+            self._answer(change.request, Unknown() if change.is_begun else NotLeader(None))
 
     def _change_due_ns(self) -> int:
         """When a change is given up."""
         change = self._change
-        if change is None or change.is_appended or self.log.configuration_index > self.commit:
+        if change is None or change.is_decided or self.log.configuration_index > self.commit:
             return NEVER_NS
+        if self.term_committed != self.term:
+            return NEVER_NS  # an answer will commit it
         return max(change.until_ns, self.earlier_until_ns)

@@ -63,11 +63,12 @@ class Appended(Record, frozen=True, tag="appended"):
     entries: tuple[AnyEntry, ...]
 
     def over(self, earlier: Record) -> Appended:
-        """The whole log, `earlier` being one."""
+        """Both at once: the whole log, if `earlier` is one, and otherwise what both do to the log before them."""
         assert isinstance(earlier, Appended)
-        begin, end = self.base_index + 1, self.first_index
-        kept = earlier.entries[max(0, begin - earlier.first_index) : max(0, end - earlier.first_index)]
-        return Appended(self.base_index, self.base_term, begin, kept + self.entries)
+        first = max(self.base_index + 1, min(earlier.first_index, self.first_index))
+        begin, end = first - earlier.first_index, self.first_index - earlier.first_index
+        kept = earlier.entries[max(0, begin) : max(0, end)]
+        return Appended(self.base_index, self.base_term, first, kept + self.entries)
 
 
 class Snapshot(Record, frozen=True, tag="snapshot"):
@@ -180,7 +181,7 @@ class StaleTerm(Message, frozen=True):
 
 
 class InstallSnapshot(Message, frozen=True):
-    """A piece of the snapshot of `index`, from byte `offset` on."""
+    """A piece of the snapshot of `index`, from byte `offset` on of `size`."""
 
     term: int
     index: int
@@ -188,9 +189,13 @@ class InstallSnapshot(Message, frozen=True):
     configuration: Configuration
     offset: int
     data: bytes
-    is_last: bool
+    size: int
     sent_ns: int
     round: int
+
+    @property
+    def is_last(self) -> bool:
+        return self.offset + len(self.data) == self.size
 
 
 class Installing(Message, frozen=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from tenure.algorithms.raft.membership import Membership
-from tenure.algorithms.raft.messages import Busy, NotLeader, Queried, Read, ReadableFrom, ReadIndex
+from tenure.algorithms.raft.messages import Busy, NotLeader, Queried, Read, ReadableFrom, ReadIndex, Refused
 from tenure.algorithms.raft.state import Role
 from tenure.core.events import NodeId
 from tenure.durations import NEVER_NS
@@ -46,7 +46,14 @@ class Reads(Membership):
     """Of the last question to a leader."""
 
     def _read(self, requests: list[Read], now_ns: int) -> None:
-        """Take in what clients ask at once; what is too much is refused."""
+        """Take in what clients ask at once; what is too long or too much is refused."""
+        most_bytes, asked, requests = self.settings.command_bytes, requests, []
+        for request in asked:
+            if len(request.query) > most_bytes:
+                why = f"the query has {len(request.query)} bytes, and {most_bytes} are allowed: send less"
+                self._answer(request.id, Refused(why))
+            else:
+                requests.append(request)
         free = max(0, self.settings.reads - self._reads_waiting())
         for request in requests[free:]:
             self._answer(request.id, Busy())

@@ -154,7 +154,7 @@ class Replication(Applying):
         """Section 5.4.2: "only log entries from the leader's current term are committed by counting replicas", and with
         them all before. The leader's own log counts as far as it is durable.
         """
-        if self.role is not Role.LEADING:
+        if self.role is not Role.LEADING or self.commit == self.log.last_index:
             return
         index = self._reached(lambda peer: peer.match, self.log.durable_index)
         if index is not None and index > self.commit and self.log.term_at(index) == self.term:
@@ -166,6 +166,8 @@ class Replication(Applying):
     def _append_entries(self, leader: NodeId, message: AppendEntries, now_ns: int) -> None:
         """Figure 2, AppendEntries RPC, "Receiver implementation"."""
         self._follow(leader, now_ns, message.pulse)
+        if self.told_commit is None:
+            self.told_commit = (message.commit, message.term)
         log, previous = self.log, message.prev_index
         if previous > self.commit and not log.has(previous, message.prev_term):
             hint_index = log.last_not_after(min(previous, log.last_index), message.prev_term)

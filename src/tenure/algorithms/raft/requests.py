@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tenure.algorithms.raft.elections import Elections
+from tenure.algorithms.raft.log import ENTRY_BYTES
 from tenure.algorithms.raft.messages import (
     AnyEntry,
     Busy,
@@ -20,6 +21,7 @@ from tenure.algorithms.raft.messages import (
     Read,
     Refused,
 )
+from tenure.algorithms.raft.state import Role
 from tenure.core.events import NodeId, Request
 
 
@@ -34,11 +36,18 @@ class Requests(Elections):
         whom = self._whom_to_ask()
         first = self.log.last_index + 1
         room = self.settings.uncommitted - (self.log.last_index - self.commit)
+        room_bytes = self.settings.uncommitted_bytes - self.log.bytes_behind(self.commit)
         leads, most_bytes, term, asked = whom == self.me, self.settings.command_bytes, self.term, self._asked
         for request in requests:
             if isinstance(request, Execute) and leads and len(entries) < room:
-                if len(request.payload) > most_bytes or request.sequence < 1:
+                size = len(request.payload)
+                if size > most_bytes or request.sequence < 1:
                     self._answer(request.id, Refused(self._why_no_command(request)))
+                    continue
+                room_bytes -= ENTRY_BYTES + size
+                if room_bytes < 0:
+                    room = 0  # nor for a shorter one, which would outrun this one of its session
+                    self._answer(request.id, Busy())
                     continue
                 asked[first + len(entries)] = request.id
                 entries.append(Command(term, request.client, request.sequence, request.payload))
@@ -48,13 +57,15 @@ class Requests(Elections):
                 changes.append(request)
             elif not leads:
                 self._answer(request.id, NotLeader(whom))
-            elif len(entries) >= room:
+            elif len(entries) >= room or room_bytes < ENTRY_BYTES:
                 self._answer(request.id, Busy())
             else:
                 assert isinstance(request, OpenSession), f"a {type(request).__name__} is no request of raft"
+                room_bytes -= ENTRY_BYTES
                 asked[first + len(entries)] = request.id
                 entries.append(Opening(term))
         if entries:
+            assert self.role is Role.LEADING, "only a leader appends"
             self._put(first, tuple(entries), now_ns)
             self._send_to_all(now_ns)
         for change in changes:  # behind the entries, since a change appends one of its own

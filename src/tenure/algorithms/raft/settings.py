@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
+from tenure.algorithms.raft.log import ENTRY_BYTES
 from tenure.algorithms.raft.tuning import Timing, Tuning
+from tenure.core.codec import LIMIT_BYTES
 from tenure.core.events import NodeId
 from tenure.durations import NS_PER_S, PPM, safe_ns
 
 MS = NS_PER_S // 1000
+PART_BYTES = LIMIT_BYTES // 2
+"""Of a message, for what it is there to carry; the rest is for what stands around that."""
+PARTS = ("batch_bytes", "command_bytes", "piece_bytes")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,9 +58,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     window_bytes: int = 4 * 1024 * 1024
     """The same in bytes."""
     command_bytes: int = 256 * 1024
-    """The longest command; longer ones are refused."""
+    """The longest command, and the longest query; longer ones are refused."""
     uncommitted: int = 4096
     """Entries that a leader keeps before they are committed; more requests are answered with Busy."""
+    uncommitted_bytes: int = 16 * 1024 * 1024
+    """The same in bytes: CockroachDB's default for max-uncommitted-size of etcd's library, which has none. A command
+    that is allowed has room when nothing waits."""
     lease_reads: bool = True
     """Whether a leader answers reads while a majority has promised to elect nobody else, without asking anybody; it is
     as safe as tenures are. etcd's default is to ask."""
@@ -69,6 +77,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Entries that stay behind a snapshot, for followers that are a little behind. etcd keeps 5000."""
     piece_bytes: int = 64 * 1024
     """A snapshot is sent in pieces of so many bytes; the dissertation speaks of chunks (section 5.1)."""
+    snapshot_bytes: int = 2 * 1024**3
+    """The longest snapshot that a node takes from a leader, of which it refuses the first piece of a longer one: let it
+    be more than the machine ever holds. etcd's default for all that it stores."""
     catch_up_ns: int = 30 * NS_PER_S
     """A change of voters waits so long until newcomers have the log, and is given up then."""
     transfer_ns: int = 1 * NS_PER_S
@@ -85,6 +96,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, field.name)
             if field.type is int and field.name not in {"spread_ns", "rho_ppm"} and value < 1:
                 raise ValueError(f"{field.name} is {value}; give 1 at least")
+            if field.name in PARTS and value > PART_BYTES:
+                raise ValueError(f"{field.name} is {value}; a message has room for {PART_BYTES}")
+        if self.uncommitted_bytes < (most_bytes := self.command_bytes + ENTRY_BYTES):
+            raise ValueError(f"uncommitted_bytes is below {most_bytes}, which one command may take with its entry")
         if not all(self.hosts.values()):
             raise ValueError(f"hosts are {self.hosts}; give each a name such as {{1: 'a', 2: 'a', 3: 'b'}}")
         if self.spread_ns < 0:

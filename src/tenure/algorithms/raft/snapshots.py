@@ -6,17 +6,28 @@ again and nothing else; one piece is under way at a time, and goes again with ea
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tenure.algorithms.raft.messages import Installing, InstallSnapshot, Matched, Snapshot
 from tenure.algorithms.raft.progress import Progress
 from tenure.algorithms.raft.replication import Replication
 from tenure.core.events import NodeId
 
 
+class Pieces(NamedTuple):
+    """What there is of a snapshot that is coming."""
+
+    of: tuple[int, int, int]
+    """Its index, its term, and its size: it is the same bytes at all nodes, so another leader goes on with it."""
+    data: bytearray
+    """To which each piece is added where it is, so that the whole costs what it is long."""
+
+
 class Snapshots(Replication):
     """Sending and taking snapshots."""
 
-    _pieces: tuple[int, int, bytes] | None = None
-    """Of a snapshot that is coming: its index and term, and what there is of it."""
+    _pieces: Pieces | None = None
+    """Of a snapshot that is coming."""
 
     # The leader
 
@@ -36,7 +47,7 @@ class Snapshots(Replication):
             configuration=snapshot.configuration,
             offset=offset,
             data=piece,
-            is_last=offset + len(piece) == len(snapshot.data),
+            size=len(snapshot.data),
             sent_ns=now_ns,
             round=self.round,
         )
@@ -60,25 +71,30 @@ class Snapshots(Replication):
             self._tuner.void()  # pieces are no measure of heartbeats; and Installing promises what is configured
         self._follow(leader, now_ns)
         if message.index <= self.commit:
-            self._pieces = None
             self._send(leader, Matched(self.term, self.commit, message.sent_ns, message.round), now_ns)
             return
         data = self._data_up_to(message)
         if message.offset == len(data):
-            data += message.data
             if message.is_last:
-                self._pieces = None
-                self._install(Snapshot(message.index, message.snapshot_term, message.configuration, data), now_ns)
+                whole = bytes(data) + message.data
+                self._install(Snapshot(message.index, message.snapshot_term, message.configuration, whole), now_ns)
                 self._send(leader, Matched(self.term, message.index, message.sent_ns, message.round), now_ns)
                 return
-            self._pieces = (message.index, message.snapshot_term, data)
+            data += message.data
+            self._pieces = Pieces((message.index, message.snapshot_term, message.size), data)
         self._send(leader, Installing(self.term, message.index, len(data), message.sent_ns, message.round), now_ns)
 
-    def _data_up_to(self, message: InstallSnapshot) -> bytes:
+    def _data_up_to(self, message: InstallSnapshot) -> bytearray:
         """What there is already of this snapshot."""
-        if self._pieces is None or self._pieces[:2] != (message.index, message.snapshot_term):
-            return b""
-        return self._pieces[2]
+        pieces = self._pieces
+        known = (message.index, message.snapshot_term, message.size)
+        return pieces.data if pieces is not None and pieces.of == known else bytearray()
+
+    def _drop_pieces(self) -> None:
+        """Of a snapshot that says no more than what is known by now."""
+        assert self._pieces is not None
+        if self._pieces.of[0] <= self.commit:
+            self._pieces = None
 
     def _install(self, snapshot: Snapshot, now_ns: int) -> None:
         """Figure 13: "if existing log entry has same index and term as snapshot's last included entry, retain log

@@ -19,6 +19,7 @@ from tenure.algorithms.raft.progress import Progress
 from tenure.algorithms.raft.sessions import Sessions
 from tenure.algorithms.raft.settings import Settings
 from tenure.algorithms.raft.tuning import Tuner
+from tenure.core.account import Account, LogPositions, PeerPosition
 from tenure.core.effects import Answered, Effect, Persist, Recognised, Send
 from tenure.core.elector import NEW, Serving
 from tenure.core.events import Answer, Message, NodeId, Record
@@ -66,11 +67,15 @@ class State(Serving):
         self.quorum: Quorum = founders.quorum()
         self.commit = 0
         """Entries up to here are committed, as far as this node knows, and applied."""
+        self.told_commit: tuple[int, int] | None = None
+        """The commit index in the first word of a leader in this life, and that leader's term."""
         self.sessions = Sessions(KeyValue() if machine is None else machine, self.settings.sessions)
         self.peers: dict[NodeId, Progress] = {}
         """Of a leader: everybody else whom it sends the log, with a vote or without."""
         self._asked: dict[int, int] = {}
         """Of a leader: by the index of an entry, the request that it came from."""
+        self._is_in_the_way = False
+        """Whether a candidate that is behind has counted on this node's vote since it last lost patience."""
         self._effects: list[Effect] = []
         self._written = self._durable = 0  # records of this life
         self._unwritten = deque[tuple[int, int]]()  # (number, when it was given) of records that are not durable
@@ -79,6 +84,43 @@ class State(Serving):
         self._timing = self._configured = self.settings.timing()
         tuning = self.settings.tuning
         self._tuner = None if tuning is None else Tuner(tuning, self._configured)
+
+    def account(self, now_ns: int) -> Account:
+        log, known = self.log, self.configuration
+        return Account(
+            voters=tuple(sorted({*known.voters, *known.old})),
+            learners=known.learners,
+            log=LogPositions(
+                last=log.last_index,
+                durable=log.durable_index,
+                committed=self.commit,
+                applied=self.commit,
+                snapshot=self.snapshot.index,
+                is_caught_up=self._is_caught_up,
+            ),
+            peers={
+                peer: PeerPosition(
+                    match=one.match, next=one.next, pace=one.pace.value, silent_ns=max(0, now_ns - one.heard_ns)
+                )
+                for peer, one in self.peers.items()
+                if self.role is Role.LEADING
+            },
+        )
+
+    @property
+    def _is_caught_up(self) -> bool:
+        """A leader may not know yet how far its predecessor had committed: an entry of its term, once committed, tells.
+
+        Whoever led before and has been overtaken without knowing it can be the first to be heard; it tells less, for
+        as long as its check of the quorum lets it lead.
+        """
+        applied_term = self.log.term_at(self.commit)
+        if self.role is Role.LEADING:
+            return applied_term == self.term
+        if self.told_commit is None:
+            return False
+        told, term = self.told_commit
+        return self.commit >= told and applied_term >= term
 
     # What other parts do for one another
 
@@ -113,6 +155,10 @@ class State(Serving):
     # Records and messages
 
     def _persist(self, record: Record, now_ns: int) -> int:
+        """Behind term and vote: a crash may keep the first of two records and lose the second, and an entry without its
+        term would let this node campaign in the very term whose leader wrote it.
+        """
+        self._keep_hard_state(now_ns)
         self._written += 1
         self._unwritten.append((self._written, now_ns))
         self._effects.append(Persist(self._written, record))
@@ -184,12 +230,14 @@ class State(Serving):
 
     @property
     def may_lead(self) -> bool:
-        """Whether it votes in the latest configuration, or in the last that it knows to be committed: "a server that
-        is not part of its own latest configuration should still start new elections, as it might still be needed until
-        the Cnew entry is committed" (dissertation, section 4.2.2).
+        """Whether it votes in the latest configuration, or in any from the last that it knows to be committed: "a
+        server that is not part of its own latest configuration should still start new elections, as it might still be
+        needed until the Cnew entry is committed" (dissertation, section 4.2.2). It may have come and gone in between,
+        or others may count on a vote that it never had by its own log: once they have asked for that, it may lead.
         """
-        known = (self.configuration, self.log.configuration_at(self.commit))
-        return any(self.me in one.voters or self.me in one.old for one in known)
+        return self._is_in_the_way or any(
+            self.me in one.voters or self.me in one.old for one in self.log.configurations_from(self.commit)
+        )
 
     def _reached(self, of: Callable[[Progress], int | None], own: int) -> int | None:
         """Of a leader: the greatest that a majority of every configuration has reached, itself with `own`; peers of

@@ -42,6 +42,11 @@ class Tenures(State):
     beat_ns = 0
     """Of a leader: when the last heartbeats left."""
 
+    @property
+    def authority_ns(self) -> int:
+        """Of the time of a tenure: it is extended with every heartbeat that moves its deadline by half of one."""
+        return self.settings.usable_ns(self.settings.tenure_ns) - 2 * self.settings.heartbeat_ns
+
     # The voter
 
     def _bind(self, leadership: Leadership) -> None:
@@ -86,11 +91,14 @@ class Tenures(State):
         """Open the tenure when it is time, and extend it, but not for next to nothing."""
         if self.deadline_ns is None and (self.commit < self.token or now_ns < self.opens_ns):
             return
+        usable_ns = self.settings.usable_ns(self.settings.tenure_ns)
+        told_ns = now_ns if self.deadline_ns is None else self.deadline_ns + self.settings.heartbeat_ns // 2
+        if now_ns + usable_ns <= told_ns:
+            return  # whatever was answered, it was sent before
         since_ns = self._acknowledged_ns()
         if since_ns is None:
             return
-        deadline_ns = since_ns + self.settings.usable_ns(self.settings.tenure_ns)
-        told_ns = now_ns if self.deadline_ns is None else self.deadline_ns + self.settings.heartbeat_ns // 2
+        deadline_ns = since_ns + usable_ns
         if deadline_ns > told_ns:
             self.deadline_ns = deadline_ns
             self._effects.append(Authorised(self.token, deadline_ns))
@@ -102,7 +110,11 @@ class Tenures(State):
             self.deadline_ns = None
             self._effects.append(Deposed(self.token, why))
 
+    def _has_run_out(self, now_ns: int) -> bool:
+        """Whether this leader's tenure has, though it may not have noticed yet."""
+        return self.role is Role.LEADING and self.deadline_ns is not None and now_ns >= self.deadline_ns
+
     def _expire(self, now_ns: int) -> None:
         """One term, one tenure: who has lost it steps down."""
-        if self.role is Role.LEADING and self.deadline_ns is not None and now_ns >= self.deadline_ns:
+        if self._has_run_out(now_ns):
             self._step_down("no majority answered before its deadline", now_ns)

@@ -260,17 +260,16 @@ class SplitBrain(Composed):
         """Who of one side recognises another leader for two rounds of views makes the elector inside look at that one
         anew, as after a cut that was mended: what they sent while they did not hear one another was lost.
         """
-        known = {None, self.me, self.inner.leader, *self._inner_suspects, *self._inner_awaits}
         told = {view.leader for peer, view in self.sight.views.items() if peer in self._hears}
-        rivals = [] if self.inner.leader is None else sorted(leader for leader in told - known if leader is not None)
-        if not rivals:
+        known = {self.me, self.inner.leader, *self._inner_suspects, *self._inner_awaits}
+        rivals = sorted((self.members & told) - known)
+        if self.inner.leader is None or not rivals:
             self._reconciles_ns = NEVER_NS
             return
         if now_ns >= self._reconciles_ns:
             for leader in rivals:
-                if leader in self.members:
-                    self._give(Suspected(leader), now_ns)
-                    self._give(Trusted(leader), now_ns)
+                self._give(Suspected(leader), now_ns)
+                self._give(Trusted(leader), now_ns)
             self._reconciles_ns = NEVER_NS
         self._reconciles_ns = min(self._reconciles_ns, now_ns + 2 * self.settings.tell_every_ns)
 

@@ -1,7 +1,7 @@
 """Which side of a group that has come apart may go on. All who know the same decide the same.
 
-A *rule* says of a set of nodes whether it is enough to go on. What makes one safe is that two sets which are both
-enough share a node: then of two sides that see nothing of one another at most one goes on. The two rules here are
+A *rule* says of some of the members whether they are enough to go on. What makes one safe is that two sets which are
+both enough share a node: then of two sides that see nothing of one another at most one goes on. The two rules here are
 those of Akka's Split Brain Resolver.
 """
 
@@ -17,13 +17,12 @@ Rule = Callable[[frozenset[NodeId]], bool]
 
 def is_majority(members: AbstractSet[NodeId], side: AbstractSet[NodeId]) -> bool:
     """More than half of the members; of two halves the one that has the member of the lowest number."""
-    here = len(members & side)
-    return 2 * here > len(members) or (2 * here == len(members) and min(members) in side)
+    return 2 * len(side) > len(members) or (2 * len(side) == len(members) and min(members) in side)
 
 
 def is_quorum(members: AbstractSet[NodeId], side: AbstractSet[NodeId], size: int) -> bool:
     """So many members at least; never while there are so many members that two sides could have that many."""
-    return len(members & side) >= size and len(members) <= most_members(size)
+    return len(side) >= size and len(members) <= most_members(size)
 
 
 def most_members(size: int) -> int:
@@ -45,7 +44,7 @@ def side_that_stays(meets: Mapping[NodeId, AbstractSet[NodeId]], is_enough: Rule
     the maximum clique), and because five nodes in a circle have none.
     """
     side = {node for node, met in meets.items() if is_enough(frozenset(met) | {node})}
-    linked = {node: {peer for peer in side & meets[node] if node in meets[peer]} | {node} for node in side}
+    linked = {node: (side & meets[node]) | {node} for node in side}
     while any(linked[node] != side for node in side):
         goes = min(side, key=lambda node: (len(linked[node]), -node))
         side.discard(goes)

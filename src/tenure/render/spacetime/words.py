@@ -218,7 +218,8 @@ def _why(text: str) -> str:
 def title(trace: Trace) -> str:
     """What ran, in a few words."""
     count = len(trace.head.nodes)
-    return f"{clean(trace.head.algorithm)}, {count} node{'' if count == 1 else 's'}, seed {trace.head.seed}"
+    whence = "real processes" if trace.head.origin_ns else f"seed {trace.head.seed}"
+    return f"{clean(trace.head.algorithm)}, {count} node{'' if count == 1 else 's'}, {whence}"
 
 
 def listing(nodes: Iterable[NodeId]) -> str:

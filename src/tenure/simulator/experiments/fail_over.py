@@ -18,6 +18,7 @@ from tenure.algorithms.raft import Raft, Role, Settings
 from tenure.algorithms.raft.messages import AppendEntries, OpenSession, RequestVote
 from tenure.core.effects import Effect, Send
 from tenure.core.events import Demand, Event, NodeId
+from tenure.core.words import by_kind
 from tenure.durations import NS_PER_S
 from tenure.simulator import faults
 from tenure.simulator.disk import Disk
@@ -26,7 +27,6 @@ from tenure.simulator.nemesis import Nemesis
 from tenure.simulator.network import MS, Weather
 from tenure.simulator.news import News
 from tenure.simulator.surroundings import Surroundings
-from tenure.simulator.words import by_kind
 from tenure.simulator.world import World
 
 WRITE_NS, WRITE_TAIL_NS = MS + MS // 5, 2 * MS + 4 * MS // 5

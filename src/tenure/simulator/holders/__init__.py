@@ -16,7 +16,7 @@ from tenure.core.events import Asked, NodeId
 from tenure.durations import NEVER_NS, NS_PER_S
 from tenure.holding.budget import Budget
 from tenure.simulator.holders.rider import Rider
-from tenure.simulator.node import Node
+from tenure.simulator.node import SimulatedNode
 from tenure.simulator.world import World
 
 SHARE = 2
@@ -58,14 +58,14 @@ class Holders:
             case _:
                 ...
 
-    def _learn(self, node: Node) -> None:
+    def _learn(self, node: SimulatedNode) -> None:
         assert node.held is not None
         given_ns = node.held[1] - node.clock.at(self.world.now_ns)
         self.budget = Budget.of(given_ns / SHARE / NS_PER_S)
         for _, rider in sorted(self.riders.items()):
             rider.stand_soon(self.budget)
 
-    def ask(self, node: Node, to: NodeId | None) -> None:
+    def ask(self, node: SimulatedNode, to: NodeId | None) -> None:
         """Whoever has a body is asked first, and steps down when that has left."""
         rider = self.riders.get(node.number)
         if rider is None or not rider.asked(to):

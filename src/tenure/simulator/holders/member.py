@@ -10,7 +10,7 @@ from tenure.core.events import Asked, NodeId
 from tenure.durations import NEVER_NS, NS_PER_S
 from tenure.holding.budget import Budget
 from tenure.holding.events import Granted
-from tenure.simulator.node import Node
+from tenure.simulator.node import SimulatedNode
 from tenure.simulator.world import World
 
 AGAIN_NS = NS_PER_S
@@ -20,7 +20,7 @@ AGAIN_NS = NS_PER_S
 class Member:
     """The grants of one life of a node."""
 
-    def __init__(self, world: World, node: Node) -> None:
+    def __init__(self, world: World, node: SimulatedNode) -> None:
         self._world, self._node = world, node
         self.token = 0
         """Of the last grant; the next has a greater one."""

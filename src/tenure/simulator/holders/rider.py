@@ -19,7 +19,7 @@ from tenure.holding.holder import Holder
 from tenure.holding.phases import Phase
 from tenure.simulator.holders.body import Body
 from tenure.simulator.holders.member import Member
-from tenure.simulator.node import Node
+from tenure.simulator.node import SimulatedNode
 from tenure.simulator.world import World
 
 HOP_NS = NS_PER_S // 1000
@@ -36,7 +36,7 @@ Answer = tuple[Holder, events.Event]
 class Rider:
     """One candidate: a holder after the other, each over the node's own elector."""
 
-    def __init__(self, world: World, node: Node, calm_ns: int) -> None:
+    def __init__(self, world: World, node: SimulatedNode, calm_ns: int) -> None:
         self.world, self.node, self.calm_ns = world, node, calm_ns
         self.chance = Random(f"{world.seed}/holder/{node.number}/{node.life}")
         self.member = Member(world, node)

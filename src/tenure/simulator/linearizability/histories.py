@@ -22,6 +22,8 @@ LIMIT_LINE_BYTES = 1 << 20
 EXAMPLE = '{"client":1,"key":"x","kind":"write","argument":[1],"result":null,"invoked_ns":0,"completed_ns":5}'
 EXAMPLES = f"{EXAMPLE}, {{:process 1, :type :invoke, :f :write, :value 1}}, or INFO  jepsen.util - 1 :invoke :write 1"
 GZIP = b"\x1f\x8b"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+BYTE_ORDER_MARK, BAD = "\ufeff", "\ufffd"
 _decoder = msgspec.json.Decoder(Operation)
 _encoder = msgspec.json.Encoder()
 _JSON = re.compile(r'\{\s*"')
@@ -56,8 +58,10 @@ def parse(lines: Iterable[bytes], *, name: str = "the history") -> History:
     form, first_skipped = "", 0
     for number, line in enumerate(lines, start=1):
         try:
-            text = _text(line)
+            text = _text(line, number)
             here = _form(text)
+            if here and BAD in text:
+                _refuse_other_encodings(line)
             form = form or here
             if form in {"json", "edn"} and first_skipped:
                 raise HistoryError(f"line {first_skipped} before it is neither an operation nor a line of Jepsen's log")
@@ -79,17 +83,28 @@ def parse(lines: Iterable[bytes], *, name: str = "the history") -> History:
     if form != "json":
         operations += jepsen.rest()
         operations.sort(key=lambda one: one.invoked_ns)
-    if not form:
+    if not form or not (operations or jepsen.has_clients):
         raise HistoryError(f"{name} holds no operation; a line of it is such as {EXAMPLES}")
     return History(operations=operations, has_lines=form != "json")
 
 
-def _text(line: bytes) -> str:
+def _text(line: bytes, number: int) -> str:
     if len(line) > LIMIT_LINE_BYTES:
         raise HistoryError(f"it has more than {LIMIT_LINE_BYTES} bytes, as no operation has")
     if line.startswith(GZIP):
         raise HistoryError("it is compressed by gzip; unpack it first: gunzip --keep FILE")
-    return line.decode(errors="replace").strip()
+    if number == 1 and line.startswith(UTF_16):
+        raise HistoryError("it is UTF-16; write it as UTF-8 first: iconv -f UTF-16 -t UTF-8 FILE")
+    text = line.decode(errors="replace").strip()
+    return text.removeprefix(BYTE_ORDER_MARK) if number == 1 else text
+
+
+def _refuse_other_encodings(line: bytes) -> None:
+    """Of an operation: two values that differ in what cannot be read would be one."""
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        raise HistoryError(f"byte {error.start + 1} of it is no UTF-8") from error
 
 
 def _form(text: str) -> str:

@@ -15,8 +15,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from tenure.simulator.history import Operation
 from tenure.simulator.linearizability import edn
 from tenure.simulator.linearizability.verdict import HistoryError
@@ -38,12 +36,15 @@ class Jepsen:
         self._open: dict[int, tuple[int, str, Any]] = {}
         """Of each process the line, kind and value of its invocation."""
         self._has_keys: bool | None = None
+        self.has_clients = False
+        """Whether any line was a client's."""
 
     def take(self, number: int, line: str) -> Operation | None:
         """An operation that ends on this line. Raises HistoryError, without the line's number."""
         found = _of_log(line) if LOGGED.search(line) else _of_map(line)
         if found is None:
             return None
+        self.has_clients = True
         process, type_, f, value = found
         if f not in _KINDS:
             raise HistoryError(f"{f} is no operation of a register: :read, :write and :cas are")
@@ -61,7 +62,8 @@ class Jepsen:
         if type_ == ":info":
             return self._operation(process, kind, asked, (invoked, None))
         answer = self._checked(kind, value)
-        if kind != "read" and answer != asked:
+        is_of_another = (kind != "read" and answer != asked) or (self._has_keys and answer[0] != asked[0])
+        if is_of_another:
             raise HistoryError(f"process {process} ends a {kind} of {_shown(answer)}, and had begun {_shown(asked)}")
         return self._operation(process, kind, answer, (invoked, number))
 
@@ -98,7 +100,7 @@ class Jepsen:
 
 def _key(key: Any) -> str:
     """A key as text; "1" and 1 are two."""
-    return str(key) if isinstance(key, edn.Word) else msgspec.json.encode(key).decode()
+    return str(key) if isinstance(key, edn.Word) else edn.text_of(key)
 
 
 def _is_pair(value: Any) -> bool:
@@ -114,8 +116,8 @@ def _of_log(line: str) -> tuple[int, str, str, Any] | None:
     if match is None or match[1].startswith(":"):  # :nemesis breaks things; it is no client
         return None
     process, type_, f, rest = match.groups()
-    if not process.isdecimal():
-        raise HistoryError(f"{process} is no number of a process")
+    if not process.isdecimal() or len(process) > edn.MOST_DIGITS:
+        raise HistoryError(f"{process[:40]} is no number of a process")
     is_needed = type_ in {":invoke", ":ok"}
     return int(process), type_, f, edn.read(rest)[0] if is_needed else None
 
@@ -129,6 +131,7 @@ def _of_map(line: str) -> tuple[int, str, str, Any] | None:
     process, type_, f = form.get(":process"), form.get(":type"), form.get(":f")
     if isinstance(process, edn.Word):
         return None
-    if type(process) is not int or not isinstance(f, edn.Word) or type_ not in {":invoke", ":ok", ":fail", ":info"}:
+    has_words = isinstance(type_, edn.Word) and isinstance(f, edn.Word)
+    if type(process) is not int or not has_words or type_ not in {":invoke", ":ok", ":fail", ":info"}:
         raise HistoryError("it lacks a :process (a number), an :f, or a :type of :invoke, :ok, :fail or :info")
     return process, str(type_), str(f), form.get(":value")
