@@ -141,6 +141,36 @@ async def test_a_leader_that_gave_way_and_says_so_is_asked_as_before(
 
 @both_ways
 @on_a_loop
+async def test_a_change_of_voters_whose_answer_is_lost_is_asked_for_again(
+    folder: Path, is_remote: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody may notice that an answer went nowhere: so patience ends, and the same may be asked for twice."""
+    monkeypatch.setattr("tenure.runtime.client.LONGEST_PATIENCE_S", 0.2)
+    async with Cluster(folder) as cluster:
+        leader = await cluster.leader()
+        follower = next(name for name in NAMES if name != leader.me.name)
+        lost: list[bytes] = []
+        send = leader.relay._send  # noqa: SLF001  what breaks is between two connections
+
+        def lose_one(to: int, payload: bytes) -> bool:
+            if not lost:
+                lost.append(payload)
+                return False
+            return send(to, payload)
+
+        async with client_of(cluster, follower, is_remote=is_remote) as client:
+            if not is_remote:
+                monkeypatch.setattr(leader.relay, "_send", lose_one)
+            else:
+                monkeypatch.setattr(leader.driver, "ask", lambda *_: lost.append(b"") or asyncio.Future())
+                asyncio.get_running_loop().call_later(0.1, monkeypatch.undo)
+            await client.change_voters((leader.me.number,), within_s=20)
+        assert lost
+        assert leader.elector.account(0).voters == (leader.me.number,)
+
+
+@both_ways
+@on_a_loop
 async def test_who_has_gone_waits_for_no_news_of_leaders(folder: Path, is_remote: bool) -> None:
     """A node forgets clients that came and went, however long its leader leads."""
     async with Cluster(folder) as cluster:

@@ -155,7 +155,7 @@ async def test_who_asks_a_node_that_is_gone_is_told_that_nothing_was_asked(folde
         await cluster.stop("c")
         node = cluster.nodes["a"]
         await cluster.until(lambda: not node.transport.reaches()[1].is_reached)
-        with pytest.raises(NotAsked, match="no connection"):
+        with pytest.raises(NotAsked, match="no connection to node 3 and back"):
             await node.ask(3, OpenSession)
 
 

@@ -22,7 +22,6 @@ WRITTEN_IN_PYTHON = {
 
 # Which files make one all the same, and why the keeper of a user's program never meets it.
 MAY_MAKE_ONE: dict[str, str] = {
-    "src/tenure/cli/connection.py": "in the command's own process, which ends on a signal's exception",
     "src/tenure/cli/run/talk.py": "in the command's own process, between its main thread and a thread for stderr",
     "src/tenure/demo/cluster/links.py": "in the demonstration's own process, which no candidate is",
     "src/tenure/demo/naive.py": "in the demonstration's own process; it shows what people write by hand",

@@ -121,7 +121,9 @@ def test_two_processes_that_speak_as_one_node_are_noticed(tmp_path: Path, loop: 
 
 @LOOPS
 def test_a_life_is_heard_on_its_newest_connection(tmp_path: Path, loop: str) -> None:
-    """Where the old one only seems to stand, the peer dials again: that is no new life, and nothing is lost."""
+    """Where the old one only seems to stand, the peer dials again: that is no new life, and nothing is lost but
+    what it said on the old one: so the new one is announced.
+    """
 
     async def whole() -> None:
         async with staged("tcp", tmp_path) as stage:
@@ -137,7 +139,7 @@ def test_a_life_is_heard_on_its_newest_connection(tmp_path: Path, loop: str) -> 
                 streams.append((reader, writer))
             assert await streams[0][0].read(1) == b""
             assert await streams[1][0].read(1) == b""
-            assert a.notes.told == [("connected", 2, me.incarnation)]
+            assert a.notes.told == 3 * [("connected", 2, me.incarnation)]
             streams[2][1].close()
             await until(lambda: a.notes.losses(2) == [(me.incarnation, False)], "now it is lost")
             for _, writer in streams:

@@ -41,9 +41,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.001, 0.05
 """Between two questions while nobody leads: twice as long each time."""
 PATIENCE_S, LONGEST_PATIENCE_S = 0.5, 8.0
 """With who is asked, before somebody else is: twice as long each time. A write takes some milliseconds, or a second
-where a disk or a network is in trouble."""
-LONGEST_WAIT_S = 3600.0
-"""For a change of voters, which takes what newcomers take to catch up; it ends when another leads."""
+where a disk or a network is in trouble. A change of voters takes what newcomers take to catch up, and has the
+longest at once; who asks for it again meanwhile is answered when it is through."""
 LOOK_EVERY_S = 0.05
 """How often it is looked whether patience is at its end."""
 
@@ -192,7 +191,7 @@ class Client:
     async def _until_led(self, asking: _Asking, kind: type[Request], *fields: object) -> Answer:
         """Ask whoever leads until there is an answer other than that somebody else does, or that it is not known."""
         way, told, pause_s = self._way, None, FIRST_PAUSE_S
-        patience_s = LONGEST_WAIT_S if kind is ChangeVoters else PATIENCE_S
+        patience_s = LONGEST_PATIENCE_S if kind is ChangeVoters else PATIENCE_S
         while True:
             to = told or way.whom()
             told = None

@@ -19,7 +19,7 @@ from tenure.algorithms.majority_lease import MajorityLease
 from tenure.algorithms.paxos import Paxos
 from tenure.algorithms.paxos_lease import PaxosLease
 from tenure.algorithms.raft import Raft
-from tenure.algorithms.raft.messages import Changed, ChangeVoters, NotLeader, Refused
+from tenure.algorithms.raft.messages import Busy, Changed, ChangeVoters, NotLeader, Refused
 from tenure.core.codec import Malformed
 from tenure.core.composed import Composed, innermost
 from tenure.core.elector import Elector, WishRefused
@@ -274,7 +274,7 @@ class Membership:
             asked_s = loop.time()
             result = await change(number, voters)
             is_at_once = loop.time() - asked_s < LOOK_EVERY_S
-            if not isinstance(result, Denied) or not is_at_once or loop.time() >= until_s:
+            if not isinstance(result, Denied | NotNow) or not is_at_once or loop.time() >= until_s:
                 return result
             await asyncio.sleep(LOOK_EVERY_S)
 
@@ -294,6 +294,8 @@ class Membership:
                 return Elsewhere(number, leader)
             case Refused(why=why):
                 return Denied(number, why)
+            case Busy():
+                return NotNow(number, "this leader has only begun: ask again in a moment")
             case _:
                 return Doubtful(number, "the change of voters was begun, and the leader changed: look who votes")
 

@@ -226,6 +226,7 @@ class RuntimeNode:
     def connected(self, peer: NodeId, incarnation: int) -> None:
         """As of a Receiver. Who serves clients has no detector, and one follower never hears another."""
         self._owner.peer_heard(peer, incarnation)
+        self.relay.heard(peer)
         if self.takes_part and isinstance(self.elector, Serving):
             self.driver.give(Trusted(peer))
 
@@ -246,6 +247,7 @@ class RuntimeNode:
     def lost(self, peer: NodeId, incarnation: int, certain: bool) -> None:
         """As of a Receiver. Who serves clients is told how it was lost; a detector, only where it is certain."""
         self._owner.peer_lost(peer, incarnation, certain)
+        self.relay.lost(peer)
         elector = self.elector
         if not self.takes_part:
             return
@@ -253,7 +255,6 @@ class RuntimeNode:
             self.driver.give(PeerLost(peer, certain))
         elif certain and isinstance(elector, Watched):
             self.driver.give(Suspected(peer))
-        self.relay.lost(peer)
 
     def note(self, to: NodeId, note: bytes) -> bool:
         """Say something to the owner of another node; False where there is no way to it now. It may be lost."""

@@ -1,4 +1,9 @@
-"""Requests and operations that one node hands on to another, for somebody who asked it, and what comes back."""
+"""Requests and operations that one node hands on to another, for somebody who asked it, and what comes back.
+
+They leave on this node's connection to the other one, and the answers come on the other one's to this. Both break on
+their own. So something is handed on only while that node is heard, and whoever waits is told that the answer is lost
+as soon as that connection is, or another takes its place: for on the new one it will not come.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +53,7 @@ class Relay:
         self.answering = set[asyncio.Future[Any]]()
         """What others asked here, and was not answered yet."""
         self._desk, self._send = desk, send
+        self._heard = set[NodeId]()
         self._ids = itertools.count(1)
         self._asked: dict[NodeId, dict[int, asyncio.Future[Answer]]] = {}
         self._operated: dict[NodeId, dict[int, asyncio.Future[Result]]] = {}
@@ -84,8 +90,8 @@ class Relay:
         future = asyncio.get_running_loop().create_future()
         if len(waiting) >= LIMIT_HANDED_ON:
             future.set_exception(NotAsked(f"{LIMIT_HANDED_ON} requests wait for node {to} already; ask again later"))
-        elif not self._send(to, encode()):
-            future.set_exception(NotAsked(f"there is no connection to node {to} now; ask again later"))
+        elif to not in self._heard or not self._send(to, encode()):
+            future.set_exception(NotAsked(f"there is no connection to node {to} and back now; ask again later"))
         else:
             waiting[number] = future
         return future
@@ -120,8 +126,14 @@ class Relay:
         else:
             raise Malformed(f"a payload came that begins with {kind:#x}, as none of this version does")
 
+    def heard(self, peer: NodeId) -> None:
+        """On a new connection, and nothing of what was asked before will be answered on it for certain."""
+        self.lost(peer)
+        self._heard.add(peer)
+
     def lost(self, peer: NodeId) -> None:
         """Nothing that was asked of it will be answered."""
+        self._heard.discard(peer)
         for handed_on in (self._asked, self._operated):
             self._fail(handed_on.pop(peer, {}), AnswerLost("the connection broke before the answer came"))
 

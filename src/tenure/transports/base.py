@@ -48,7 +48,9 @@ class Receiver(Protocol):
     """Who is told, on the loop's thread; none of these may block or await."""
 
     def connected(self, peer: NodeId, incarnation: int) -> None:
-        """From now on this life of `peer` is heard."""
+        """From now on this life of `peer` is heard, on a new connection: what it said before may be lost, also where
+        nothing was told of the end of another one, which it then takes the place of.
+        """
 
     def received(self, peer: NodeId, payload: bytes) -> None:
         """`peer` sent this. Raise CodecError or UnexpectedMessage for what no such peer would send: its connection

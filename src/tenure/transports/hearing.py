@@ -79,14 +79,12 @@ class Hearing:
             self._replace(incarnation)
             self._take(witness)
             self.voice = voice
-            self._receiver.connected(self.peer, incarnation)
-            return
-        before, self.voice = self.voice, voice
-        self._take(witness)
-        if before is None:
-            self._receiver.connected(self.peer, incarnation)
         else:
-            before.abort()
+            before, self.voice = self.voice, voice
+            self._take(witness)
+            if before is not None:
+                before.abort()
+        self._receiver.connected(self.peer, incarnation)
 
     def end(self, voice: Voice) -> None:
         """This connection is over."""

@@ -7,17 +7,21 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from tenure.algorithms.raft import Settings
+from tenure.algorithms.raft import Role, Settings
 from tenure.algorithms.raft.configuration import Configuration, Goal
 from tenure.algorithms.raft.messages import (
+    Appended,
     AppendEntries,
+    Busy,
     Changed,
     ChangeVoters,
     Configured,
+    HardState,
     InstallSnapshot,
     Matched,
     NotLeader,
     Refused,
+    Snapshot,
     Unknown,
     Vote,
 )
@@ -160,6 +164,61 @@ def test_who_was_a_learner_before_stays_one_when_a_change_is_given_up() -> None:
     group.pass_ms(1_500)
     assert group.answers[4] == NotLeader(None), "nothing of it was in the log"
     assert group.nodes[1].configuration == learns
+
+
+def test_who_asks_for_the_change_that_is_under_way_is_answered_when_it_is_through() -> None:
+    """So whoever has lost an answer may ask again. Learners that vote are none; for anything else it is refused."""
+    group = learning()
+    group.ask(1, ChangeVoters(2, (4, 3, 2), (4,)), ChangeVoters(3, (2, 3, 4), (1,)), ChangeVoters(4, (1, 2)))
+    assert {request: type(answer) for request, answer in group.answers.items()} == {3: Refused, 4: Refused}
+
+    group.start(4)
+    group.pass_ms(3_000)
+
+    assert group.answers[1] == group.answers[2]
+    assert isinstance(group.answers[1], Changed)
+
+
+def test_who_asks_for_a_change_that_is_given_up_is_told_that_too() -> None:
+    """Also who asked when it was given up, and that was not committed."""
+    group = learning()
+    group.pass_ms(4_700)
+    group.cut |= {(node, 1) for node in (2, 3)}
+    group.pass_ms(300)
+    group.ask(1, ChangeVoters(2, (2, 3, 4)))
+    assert group.answers == {}
+
+    group.cut.clear()
+    group.pass_ms(1_000)
+
+    assert group.answers[1] == group.answers[2]
+    assert isinstance(group.answers[1], Refused)
+
+
+@pytest.mark.parametrize("is_joint", [True, False])
+def test_the_next_leader_answers_for_a_change_that_it_only_has_to_commit(*, is_joint: bool) -> None:
+    """Whether the joint configuration stands in its log, or the one behind it already. Whoever asks for anything else
+    before an entry of its term is committed asks too early, and is not refused for good.
+    """
+    wanted = Configuration((2, 3), (1, 2, 3))
+    begun = (Configured(1, wanted),) if is_joint else (Configured(1, wanted), Configured(1, wanted.final()))
+    kept = (HardState(1, None), Snapshot(0, 0, Configuration((1, 2, 3)), b""), Appended(0, 0, 1, begun))
+    group = Group(3, replace(FOUNDED, pre_vote=False), kept={2: kept, 3: kept})
+    group.crash(1)
+    group.isolate(2)
+    leader = group.nodes[2]
+    group.now_ns = leader._election_ns
+    group.give(2, Woke())
+    group.give(2, Received(3, Vote(leader.term, True)))
+    assert (leader.role, leader.commit) == (Role.LEADING, 0)
+
+    group.ask(2, ChangeVoters(1, (2, 3)), ChangeVoters(2, (1, 2)))
+    assert group.answers == {2: Busy()}
+    group.cut.clear()
+    group.pass_ms(3_000)
+
+    assert isinstance(group.answers[1], Changed)
+    assert leader.configuration == Configuration((2, 3))
 
 
 @pytest.mark.parametrize("wanted", [(), (2, 3, 4)])

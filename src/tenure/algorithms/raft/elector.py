@@ -133,7 +133,7 @@ class Raft(Admission):
             case Asked(to=to):
                 self._asked_to_go(to, now_ns)
             case Reconfigure(voters=voters):
-                self._begin_change(voters, self.configuration.learners, None, now_ns)
+                self._begin_change(voters, self.configuration.learners, (), now_ns)
             case Joined(peer=peer):
                 self.members.add(peer)
                 self._know_members(now_ns)

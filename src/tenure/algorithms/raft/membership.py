@@ -7,7 +7,8 @@ leader's own term is committed (D. Ongaro, "bug in single-server membership chan
 
 What newcomers learn for stands in the log with them. So whoever leads next goes on with the change, as it does with a
 joint configuration, and gives it up if they do not catch up: nobody is left a learner by the death of a leader. Whoever
-asked for the change is told that its outcome is unknown.
+asked for the change is told that its outcome is unknown, and may ask the next leader for the same: who asks for what is
+under way already is answered when that is through.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import msgspec
 
 from tenure.algorithms.raft.configuration import Configuration
-from tenure.algorithms.raft.messages import Changed, Configured, NotLeader, Refused, Unknown
+from tenure.algorithms.raft.messages import Changed, ChangeVoters, Configured, NotLeader, Refused, Unknown
 from tenure.algorithms.raft.progress import Pace, Progress
 from tenure.algorithms.raft.snapshots import Snapshots
 from tenure.algorithms.raft.state import Role
@@ -31,7 +32,7 @@ class Change(msgspec.Struct, frozen=True):
     newcomers: frozenset[NodeId]
     until_ns: int
     """When it is given up if the newcomers have not caught up."""
-    request: int | None
+    requests: tuple[int, ...]
     """Whom to answer."""
     is_begun: bool
     """Whether some of it is in the log, so that the next leader goes on with it."""
@@ -58,30 +59,41 @@ class Membership(Snapshots):
             return "another change of voters is under way: ask again when it is through"
         return None
 
+    def _joins_change(self, request: ChangeVoters) -> bool:
+        """Whether it asks for what is under way: then it is answered with that."""
+        change, voters, learners = self._change, frozenset(request.voters), frozenset(request.learners)
+        if change is None or change.voters != voters or change.learners - voters != learners - voters:
+            return False
+        self._change = msgspec.structs.replace(change, requests=(*change.requests, request.id))
+        return True
+
     @property
     def term_committed(self) -> int:
         """The term of the last entry that is committed."""
         return self.log.term_at(self.commit)
 
     def _begin_change(
-        self, voters: tuple[NodeId, ...], learners: tuple[NodeId, ...], request: int | None, now_ns: int
+        self, voters: tuple[NodeId, ...], learners: tuple[NodeId, ...], requests: tuple[int, ...], now_ns: int
     ) -> None:
         """Newcomers learn first: a configuration with voters who lack the log could commit nothing for a while."""
         now = self.configuration
         newcomers = frozenset(voters) - frozenset(now.voters)
         until_ns = now_ns + self.settings.catch_up_ns
         begins = not newcomers <= set(now.learners)
-        self._change = Change(frozenset(voters), frozenset(learners), newcomers, until_ns, request, begins)
+        self._change = Change(frozenset(voters), frozenset(learners), newcomers, until_ns, requests, begins)
         if begins:
             self._append_configuration(now.learning(frozenset(voters), frozenset(learners)), now_ns)
 
     def _take_up_change(self, now_ns: int) -> None:
         """Of a new leader: go on with what an earlier one has begun."""
-        now, goal = self.configuration, self.configuration.goal
-        if goal is not None:
-            until_ns = now_ns + self.settings.catch_up_ns
-            voters, learners = frozenset(goal.voters), frozenset(goal.learners)
-            self._change = Change(voters, learners, voters - set(now.voters), until_ns, None, is_begun=True)
+        now = self.configuration
+        goal = now if now.goal is None else now.goal
+        voters, learners = frozenset(goal.voters), frozenset(goal.learners)
+        until_ns = now_ns + self.settings.catch_up_ns
+        if now.goal is not None:
+            self._change = Change(voters, learners, voters - {*now.voters}, until_ns, (), is_begun=True)
+        elif now.is_joint or self.log.configuration_index > self.commit:
+            self._change = Change(voters, learners, frozenset(), until_ns, (), is_begun=True, is_decided=True)
 
     def _append_configuration(self, configuration: Configuration, now_ns: int) -> None:
         assert self.role is Role.LEADING, "only a leader appends"
@@ -147,18 +159,18 @@ class Membership(Snapshots):
     def _end_change(self, change: Change) -> None:
         """It has come about, or never will."""
         self._change = None
-        if change.request is None:
-            return
         why = (
             f"nodes {list(change.late)} did not catch up in time: see that they run and can be reached, then ask again"
         )
-        self._answer(change.request, Refused(why) if change.late else Changed(self.log.configuration_index))
+        for request in change.requests:
+            self._answer(request, Refused(why) if change.late else Changed(self.log.configuration_index))
 
     def _disown(self) -> None:
         super()._disown()
         change, self._change = self._change, None
-        if change is not None and change.request is not None:
-            self._answer(change.request, Unknown() if change.is_begun else NotLeader(None))
+        if change is not None:
+            for request in change.requests:
+                self._answer(request, Unknown() if change.is_begun else NotLeader(None))
 
     def _change_due_ns(self) -> int:
         """When a change is given up."""

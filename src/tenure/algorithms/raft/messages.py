@@ -301,7 +301,7 @@ class Unknown(Answer, frozen=True):
 
 
 class Busy(Answer, frozen=True):
-    """Nothing was done: too much waits already; ask again later."""
+    """Nothing was done: too much waits already, or the leader has only begun; ask again later."""
 
 
 class NoSession(Answer, frozen=True):

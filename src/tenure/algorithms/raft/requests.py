@@ -85,7 +85,10 @@ class Requests(Elections):
     def _asked_to_change(self, request: ChangeVoters, whom: NodeId | None, now_ns: int) -> None:
         if whom != self.me:
             self._answer(request.id, NotLeader(whom))
+        elif self._joins_change(request):
+            return
         elif (why := self._why_not_change(request.voters)) is not None:
-            self._answer(request.id, Refused(why))
+            is_early = request.voters and self.term_committed != self.term
+            self._answer(request.id, Busy() if is_early else Refused(why))
         else:
-            self._begin_change(request.voters, request.learners, request.id, now_ns)
+            self._begin_change(request.voters, request.learners, (request.id,), now_ns)
