@@ -1,4 +1,4 @@
-"""What one node hands on to another: while both of their connections stand, and told of as lost as soon as one breaks."""
+"""What one node hands on to another, while both of their connections stand; it is lost as soon as one breaks."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def relay() -> tuple[Relay, list[bytes]]:
 
 
 def is_over(future: asyncio.Future[Answer]) -> bool:
+    """Whether it was told that its answer is lost."""
     return future.done() and isinstance(future.exception(), AnswerLost)
 
 
