@@ -1,4 +1,4 @@
-"""Real groups under faults and load: `python -m tests.nemesis --for 5m`, or an hour; see docs/concepts/nemesis.md.
+"""Real groups under faults and load: `python -m tests.nemesis --for 5m`, or an hour.
 
 Ends with 0 if nothing was wrong and as much was done as had to be, else with 1.
 """
