@@ -12,7 +12,7 @@ from tenure.algorithms.raft import Raft
 from tenure.algorithms.raft.messages import OpenSession
 from tenure.core.events import Answer
 from tenure.runtime.operations import TellRoster
-from tenure.runtime.relay import Relay
+from tenure.runtime.relay import Desk, Relay
 from tenure.runtime.way import AnswerLost, NotAsked
 from tests.runtime.group import on_a_loop
 
@@ -25,7 +25,7 @@ def relay() -> tuple[Relay, list[bytes]]:
         sent.append(payload)
         return True
 
-    return Relay(Raft(1, (1, 2, 3), Random(1)), mock.create_autospec(object), send), sent
+    return Relay(Raft(1, (1, 2, 3), Random(1)), mock.create_autospec(Desk, instance=True), send), sent
 
 
 def is_over(future: asyncio.Future[Answer]) -> bool:

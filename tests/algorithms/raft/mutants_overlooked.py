@@ -9,7 +9,15 @@ from msgspec.structs import replace
 from tenure.algorithms.raft import Raft
 from tenure.algorithms.raft.configuration import Configuration
 from tenure.algorithms.raft.log import Log
-from tenure.algorithms.raft.messages import Canvass, InstallSnapshot, Matched, ReadableFrom, RequestVote, Vote
+from tenure.algorithms.raft.messages import (
+    Canvass,
+    ChangeVoters,
+    InstallSnapshot,
+    Matched,
+    ReadableFrom,
+    RequestVote,
+    Vote,
+)
 from tenure.algorithms.raft.progress import Pace, Progress
 from tenure.algorithms.raft.sessions import Sessions
 from tenure.core.effects import Persist
@@ -35,6 +43,11 @@ def learn_for_nothing_in_particular(
 ) -> Configuration:
     """Only the leader that began a change knows what it is for."""
     return replace(learning(self, voters, learners), goal=None)
+
+
+def refuse_who_asks_again(self: Raft, request: ChangeVoters) -> bool:
+    """Who has lost an answer never learns what came of it."""
+    return False
 
 
 def leave_changes_to_whoever_began_them(self: Raft, now_ns: int) -> None:
@@ -163,6 +176,12 @@ CAUGHT = (
         "_take_up_change",
         leave_changes_to_whoever_began_them,
         test_newcomers.test_the_next_leader_gives_up_newcomers_that_never_catch_up,
+    ),
+    Caught(
+        Raft,
+        "_joins_change",
+        refuse_who_asks_again,
+        test_newcomers.test_who_asks_for_the_change_that_is_under_way_is_answered_when_it_is_through,
     ),
     Caught(Log, "bytes_behind", count_no_bytes, test_limits.test_what_is_not_committed_is_bounded_in_bytes),
     Caught(

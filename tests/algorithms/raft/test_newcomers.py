@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tenure.algorithms.raft import Role, Settings
 from tenure.algorithms.raft.configuration import Configuration, Goal
+from tenure.algorithms.raft.membership import MOST_REQUESTS
 from tenure.algorithms.raft.messages import (
     Appended,
     AppendEntries,
@@ -177,6 +178,13 @@ def test_who_asks_for_the_change_that_is_under_way_is_answered_when_it_is_throug
 
     assert group.answers[1] == group.answers[2]
     assert isinstance(group.answers[1], Changed)
+
+
+def test_as_many_wait_for_one_change_as_there_is_room_for() -> None:
+    """One more is told to ask again later."""
+    group = learning()
+    group.ask(1, *(ChangeVoters(number, (2, 3, 4)) for number in range(2, MOST_REQUESTS + 3)))
+    assert group.answers == {MOST_REQUESTS + 1: Busy(), MOST_REQUESTS + 2: Busy()}
 
 
 def test_who_asks_for_a_change_that_is_given_up_is_told_that_too() -> None:

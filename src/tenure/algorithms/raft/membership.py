@@ -16,12 +16,15 @@ from __future__ import annotations
 import msgspec
 
 from tenure.algorithms.raft.configuration import Configuration
-from tenure.algorithms.raft.messages import Changed, ChangeVoters, Configured, NotLeader, Refused, Unknown
+from tenure.algorithms.raft.messages import Busy, Changed, ChangeVoters, Configured, NotLeader, Refused, Unknown
 from tenure.algorithms.raft.progress import Pace, Progress
 from tenure.algorithms.raft.snapshots import Snapshots
 from tenure.algorithms.raft.state import Role
 from tenure.core.events import NodeId
 from tenure.durations import NEVER_NS
+
+MOST_REQUESTS = 64
+"""That wait for one change."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -60,11 +63,14 @@ class Membership(Snapshots):
         return None
 
     def _joins_change(self, request: ChangeVoters) -> bool:
-        """Whether it asks for what is under way: then it is answered with that."""
+        """Whether it asks for what is under way: then it is answered with that, or has too many before it."""
         change, voters, learners = self._change, frozenset(request.voters), frozenset(request.learners)
         if change is None or change.voters != voters or change.learners - voters != learners - voters:
             return False
-        self._change = msgspec.structs.replace(change, requests=(*change.requests, request.id))
+        if len(change.requests) < MOST_REQUESTS:
+            self._change = msgspec.structs.replace(change, requests=(*change.requests, request.id))
+        else:
+            self._answer(request.id, Busy())
         return True
 
     @property
@@ -90,10 +96,9 @@ class Membership(Snapshots):
         goal = now if now.goal is None else now.goal
         voters, learners = frozenset(goal.voters), frozenset(goal.learners)
         until_ns = now_ns + self.settings.catch_up_ns
-        if now.goal is not None:
-            self._change = Change(voters, learners, voters - {*now.voters}, until_ns, (), is_begun=True)
-        elif now.is_joint or self.log.configuration_index > self.commit:
-            self._change = Change(voters, learners, frozenset(), until_ns, (), is_begun=True, is_decided=True)
+        if now.goal is not None or now.is_joint or self.log.configuration_index > self.commit:
+            newcomers, is_decided = voters - {*now.voters}, now.goal is None
+            self._change = Change(voters, learners, newcomers, until_ns, (), is_begun=True, is_decided=is_decided)
 
     def _append_configuration(self, configuration: Configuration, now_ns: int) -> None:
         assert self.role is Role.LEADING, "only a leader appends"
